@@ -1,0 +1,49 @@
+"""resultstore: a persistent result store that you can query.
+
+Decorate a function and its results persist; a SQL index beside them records every call, so that you
+can ask what has been computed, from what, and when, and so that the disk does not fill up.
+"""
+
+from resultstore._function import CachedFunction
+from resultstore._identity.encoding import digest
+from resultstore._store import Store
+from resultstore._upkeep import FunctionStats, Problem, Stats
+from resultstore.errors import (
+    BusyError,
+    CacheWarning,
+    DamagedError,
+    DigestError,
+    FunctionError,
+    LocationError,
+    MissingError,
+    OptionError,
+    SchemaError,
+    StoreError,
+    UnstorableError,
+)
+from resultstore.record import Record, Records, Summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BusyError",
+    "CacheWarning",
+    "CachedFunction",
+    "DamagedError",
+    "DigestError",
+    "FunctionError",
+    "FunctionStats",
+    "LocationError",
+    "MissingError",
+    "OptionError",
+    "Problem",
+    "Record",
+    "Records",
+    "SchemaError",
+    "Stats",
+    "Store",
+    "StoreError",
+    "Summary",
+    "UnstorableError",
+    "digest",
+]

@@ -1,0 +1,126 @@
+"""What the floors tell each other about a call: plain, frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+STORED, EVICTED, NOT_STORED = "stored", "evicted", "not stored"
+STATES = (STORED, EVICTED, NOT_STORED)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """A function version."""
+
+    name: str
+    fingerprint: bytes
+    scheme: int
+    place: str
+    """The script or notebook of a ``__main__`` function, else ``""``."""
+    source: str | None
+    signature: str | None
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentFacts:
+    """One argument of a call, as it was before the function ran."""
+
+    position: int
+    name: str
+    kind: str
+    """The type's name: ``"int"``, ``"ndarray"``."""
+    number: float | None
+    text: str | None
+    token: bytes | None
+    """The value's short encoding or digest; None for an ignored argument."""
+    summary: str
+    """A short text for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadFacts:
+    """The stored bytes of one leaf."""
+
+    digest: bytes
+    checksum: bytes
+    format: str
+    nbytes: int
+    """Bytes as stored."""
+    raw_nbytes: int
+    """Bytes of the value itself, before any compression."""
+    head_nbytes: int
+    """Where the body begins."""
+    dtype: str | None = None
+    shape: str | None = None
+    order: str | None = None
+    codec: str | None = None
+    file: str | None = None
+    """The file's name in the payload folder, or None when the bytes lie inline."""
+    inline: bytes | None = None
+    disk_nbytes: int = 0
+    """What a file takes on the disk, in whole blocks."""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeafFacts:
+    """Where one leaf stands in a result."""
+
+    position: int
+    path: str
+    payload: PayloadFacts
+    writeable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """A result as the index keeps it: a scalar, or a skeleton with leaves."""
+
+    kind: str
+    """``"none"``, ``"bool"``, ``"int"``, ``"float"``, ``"str"``, ``"tree"`` (the skeleton is in
+    ``text``), ``"leaf"`` (the result is its only leaf) or ``"skeleton"`` (leaf 0 holds the skeleton)."""
+    integer: int | None = None
+    number: float | None = None
+    text: str | None = None
+    leaves: tuple[LeafFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One call, ready to be written."""
+
+    key: bytes
+    function: FunctionFacts
+    arguments: tuple[ArgumentFacts, ...]
+    created_at: float
+    duration: float
+    state: str
+    note: str | None
+    result: ResultFacts | None
+    checksum: bytes
+    children: tuple[int, ...] = ()
+    """The calls that this one made, by their numbers in the index."""
+
+
+@dataclass(slots=True)
+class Touch:
+    """Accesses that wait to be written."""
+
+    count: int = 0
+    accessed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The process that computed."""
+
+    started_at: float
+    process: int
+    host: str
+    username: str
+    program: str
+    python: str
+    platform: str
+    boot: str
+    packages: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,153 @@
+"""The decorated function: the way of a call, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from resultstore import _clock, _lineage
+from resultstore._facts import FunctionFacts
+from resultstore._identity import closures, names
+from resultstore._identity.key import Identity
+from resultstore._report import Reporter, logger
+from resultstore._vault import MISS, Computed, Vault
+from resultstore.errors import DigestError
+
+if TYPE_CHECKING:
+    from resultstore._store import Store
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class CachedFunction(Generic[P, R]):
+    """A function whose results persist. Made by `Store.cache`; called like the function itself.
+
+    Attributes
+    ----------
+    func : callable
+        The function itself, uncached; also ``__wrapped__``.
+    ignore : tuple of str
+        The parameters that do not enter the key.
+    store : Store
+        Where the results lie.
+    """
+
+    def __init__(self, func: Callable[P, R], store: Store, vault: Vault | None, ignore: Iterable[str] = ()) -> None:
+        names.check_kind(func)
+        self._identity = Identity(func, ignore)
+        self.func = func
+        self.ignore: tuple[str, ...] = self._identity.ignore
+        self.store = store
+        self._vault = vault
+        self._facts: FunctionFacts | None = None
+        functools.update_wrapper(self, func)
+
+    @property
+    def name(self) -> str:
+        """The name under which the store knows the function: ``"package.module.f"``."""
+        return self._identity.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        vault = self._vault
+        if vault is None:
+            return self.func(*args, **kwargs)
+        identity = self._identity
+        try:
+            values = identity.bind(args, kwargs)
+            fingerprint = identity.fingerprint()
+            encodings = identity.encode(values)
+        except TypeError as error:
+            if isinstance(error, DigestError):
+                return self._call_uncached(vault.reporter, error, args, kwargs)
+            return self.func(*args, **kwargs)  # a wrong call: the function says so in its own words
+        key = identity.key(fingerprint, encodings)
+        value = vault.fetch(key, identity.name)
+        if value is not MISS:
+            logger.debug("hit %s", identity.name)
+            return value  # type: ignore[no-any-return]
+        logger.debug("miss %s", identity.name)
+        facts = self._function_facts(fingerprint)
+        arguments = identity.argument_facts(values, encodings)  # before the function can change them
+        with _lineage.running() as children:
+            started = time.perf_counter()
+            result = self.func(*args, **kwargs)
+            duration = time.perf_counter() - started
+        vault.keep(Computed(key, facts, arguments, _clock.now(), duration, tuple(children)), result)
+        return result
+
+    def _call_uncached(self, reporter: Reporter, error: DigestError, args: Any, kwargs: Any) -> R:
+        """Call the function, and say once why nothing is stored."""
+        if self.store.strict:
+            raise error
+        reporter.warn(self.name, "key", f"a call runs uncached: {error}")
+        return self.func(*args, **kwargs)
+
+    def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
+        if self._facts is None or self._facts.fingerprint != fingerprint:
+            self._facts = self._identity.function_facts(fingerprint)
+        return self._facts
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Return the key, 32 bytes, under which a call's result is or would be stored.
+
+        Raises
+        ------
+        DigestError
+            If an argument, or something that the function closes over, cannot be keyed.
+        TypeError
+            If the function cannot be called so.
+        """
+        identity = self._identity
+        values = identity.bind(args, kwargs)
+        return identity.key(identity.fingerprint(), identity.encode(values))
+
+    def fingerprint(self) -> bytes:
+        """Return the fingerprint, 32 bytes, of the function as it is now."""
+        return self._identity.fingerprint()
+
+    def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Say whether a call's result is stored; nothing is computed or loaded."""
+        return self._vault is not None and self._vault.has(self.key(*args, **kwargs))
+
+    def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        """Remove a call, its result and its record; return how many calls went, 0 or 1."""
+        if self._vault is None:
+            return 0
+        return self._vault.forget(self.key(*args, **kwargs))
+
+    def clear(self, warn: bool = True) -> int:
+        """Remove all calls of this function, in all its versions; return how many went.
+
+        Of a ``__main__`` function only the versions of this script or notebook, and the present one,
+        are removed: another's ``__main__.f`` keeps its results.
+
+        Parameters
+        ----------
+        warn : bool, default True
+            Accepted for joblib's sake; the removal is logged, not warned of.
+        """
+        return self.store._clear_function(self.name, self._identity.place, self._present_fingerprint())
+
+    def _present_fingerprint(self) -> bytes | None:
+        try:
+            return self.fingerprint()
+        except DigestError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"<cached {self.name} in {self.store!r}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if names.is_reachable(self):
+            return self.__qualname__
+        return _rebuild, (self.store, self.func, self.ignore)
+
+
+def _rebuild(store: Store, func: Callable[..., Any], ignore: tuple[str, ...]) -> CachedFunction[..., Any]:
+    return store.cache(func, ignore=ignore)
+
+
+closures.TRANSPARENT[CachedFunction] = lambda cached: names.innermost(cached.func)

@@ -1,0 +1,1 @@
+"""Who was called with what: names, binding, digests, fingerprints, keys. No disk, no SQL."""

@@ -1,0 +1,152 @@
+"""Encoders for numpy: an array is its type, dtype, shape, order and the BLAKE3 hash of its buffer.
+
+Loaded when a numpy value is first met, so that numpy is never imported for our sake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+
+from resultstore._identity.encoding import Node, length, named, sequence, short
+from resultstore._identity.encoding import encode as encode_value
+from resultstore.errors import DigestError
+
+BLOCK_NBYTES = 1 << 24
+"""How much of an array that is not contiguous is copied at a time."""
+
+
+def order_of(array: np.ndarray[Any, Any]) -> str:
+    """Return ``"F"`` for an array that is only Fortran-contiguous, else ``"C"``."""
+    flags = array.flags
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+
+def buffer_of(array: np.ndarray[Any, Any]) -> memoryview:
+    """Return the bytes of a contiguous array in memory order, without copying them."""
+    flat = array.reshape(-1, order="F" if order_of(array) == "F" else "C")
+    # A view as bytes: not every dtype (datetime64, void) speaks the buffer protocol itself.
+    return memoryview(flat.view(np.uint8)) if array.size and array.itemsize else memoryview(b"")
+
+
+def hash_buffer(array: np.ndarray[Any, Any]) -> bytes:
+    """Return BLAKE3 of the array's elements in its own order, copying at most a block at a time."""
+    hasher = blake3()
+    for block in _blocks(array):
+        hasher.update(buffer_of(_without_padding(block)))
+    return hasher.digest()
+
+
+def _blocks(array: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        yield np.asarray(array)
+    elif array.nbytes <= BLOCK_NBYTES or len(array) <= 1:
+        yield np.ascontiguousarray(array)
+    else:
+        rows = max(1, BLOCK_NBYTES // max(1, array.nbytes // len(array)))
+        for start in range(0, len(array), rows):
+            yield from _blocks(np.ascontiguousarray(array[start : start + rows]))
+
+
+def _without_padding(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Zero the bytes of extended-precision numbers that mean nothing and are never set."""
+    if array.dtype.kind not in "fc" or array.dtype.itemsize not in (12, 16, 24, 32):
+        return array
+    if array.dtype.kind == "c" and array.dtype.itemsize == 16:
+        return array
+    width = array.dtype.itemsize // (2 if array.dtype.kind == "c" else 1)
+    if np.finfo(array.dtype).nmant != 63:  # quad or double-double: every byte counts
+        return array
+    clean = array.copy(order="K")
+    octets = clean.reshape(-1, order="A").view(np.uint8).reshape(-1, width)
+    octets[:, 10:] = 0
+    return clean
+
+
+def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return plain values that make a dtype up, byte order always named."""
+    if dtype.metadata is not None:
+        raise DigestError(f"a dtype with metadata ({dtype}) has no digest that could be trusted")
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return ("subarray", _dtype_parts(base), shape)
+    if dtype.names is not None:
+        assert dtype.fields is not None
+        fields = []
+        for name in dtype.names:
+            field = dtype.fields[name]
+            title = field[2] if len(field) > 2 else None  # type: ignore[misc]
+            fields.append((name, title, _dtype_parts(field[0]), field[1]))
+        return ("struct", tuple(fields), dtype.itemsize, dtype.isalignedstruct)
+    if dtype.kind not in "biufcmMSUVO" or type(dtype).__module__.partition(".")[0] != "numpy":
+        raise DigestError(f"an array of dtype {dtype} has no digest that could be trusted")
+    return (dtype.str,)  # '<f8', '>i4', '<M8[ns]', '<U7', '|O'
+
+
+def _needs_walk(dtype: np.dtype[Any]) -> bool:
+    """Say whether a structured dtype's buffer holds more or less than its fields' values."""
+    if dtype.subdtype is not None:
+        return _needs_walk(dtype.subdtype[0])
+    if dtype.names is None:
+        return dtype.hasobject or dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
+    assert dtype.fields is not None
+    end = 0
+    for name in dtype.names:
+        kind, offset = dtype.fields[name][:2]
+        if offset != end or _needs_walk(kind):
+            return True
+        end = offset + kind.itemsize
+    return end != dtype.itemsize
+
+
+def encode_facts(dtype: np.dtype[Any], shape: tuple[int, ...], order: str, buffer_hash: bytes) -> bytes:
+    """Return the encoding of an array from its facts and the hash of its buffer."""
+    kind = short(encode_value(_dtype_parts(dtype)))
+    dims = b"".join(length(n) for n in shape)
+    return b"a" + kind + length(len(shape)) + dims + order.encode() + buffer_hash
+
+
+def is_plain(dtype: np.dtype[Any]) -> bool:
+    """Say whether an array of this dtype is wholly described by its buffer."""
+    return not (dtype.hasobject or dtype.names is not None and _needs_walk(dtype))
+
+
+def _array(array: np.ndarray[Any, Any]) -> Node:
+    array = np.asarray(array)
+    order = order_of(array)
+    dtype = array.dtype
+    if is_plain(dtype):
+        return encode_facts(dtype, array.shape, order, hash_buffer(array))
+    head = short(encode_value(_dtype_parts(dtype)))
+    dims = length(array.ndim) + b"".join(length(n) for n in array.shape)
+    parts: list[Any]
+    if dtype.names is not None:
+        tag, parts = b"u", [array[name] for name in dtype.names]
+    else:
+        tag, parts = b"p", array.ravel(order="F" if order == "F" else "C").tolist()
+    return (yield from sequence(tag + head + dims + order.encode(), parts, len(parts)))
+
+
+def _scalar(value: np.generic) -> bytes:
+    dtype = value.dtype
+    if dtype.names is not None or dtype.hasobject:
+        raise DigestError(f"a numpy scalar of dtype {dtype} has no digest that could be trusted")
+    cell = np.array(value).reshape(1)
+    if dtype.kind in "fc":
+        for part in (cell.real, cell.imag) if dtype.kind == "c" else (cell,):
+            part[np.isnan(part)] = np.nan  # every scalar NaN is the same one
+    body = bytes(buffer_of(_without_padding(cell)))
+    return b"n" + short(encode_value(_dtype_parts(dtype))) + length(len(body)) + body
+
+
+def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> bool:
+    """Add the encoders of this module, and of this type of scalar or dtype; say whether it is known."""
+    nodes[np.ndarray] = nodes[np.memmap] = _array
+    if issubclass(kind, np.generic) and kind.__module__ == "numpy":
+        leaves[kind] = _scalar
+    elif issubclass(kind, np.dtype):
+        nodes[kind] = lambda dtype: named("numpy.dtype", _dtype_parts(dtype))
+    return kind in leaves or kind in nodes

@@ -1,0 +1,313 @@
+"""The canonical encoding of values, version 1, and the digest made of it.
+
+The encoding is published in ``docs/format/digest.md`` and held by golden vectors: what is accepted
+here keeps its bytes for ever. It is type-tagged and length-prefixed, so no two values that can be
+told apart share an encoding, and nothing of a process (addresses, hash seeds, memory layout)
+enters it.
+
+Two values are the same when they have the same type and equal content, recursively. Treated as the
+same although they can be told apart, and nothing else: the insertion order of dicts, the order of
+sets, the bits of a scalar NaN, shared against copied sub-objects, and a view, a strided array or a
+memory map against a contiguous copy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterable
+from struct import Struct
+from typing import Any
+
+from blake3 import blake3
+
+from resultstore.errors import DigestError
+
+TOKEN_LIMIT = 32
+"""Encodings shorter than this stand for themselves; longer ones are replaced by their digest."""
+
+Node = Generator[Any, bytes, bytes]
+"""A container's encoder: yields children, is sent their short forms, returns its own encoding."""
+
+_DIGEST_HEAD = b"resultstore digest 1\0"
+_pack_double = Struct(">d").pack
+_NAN = bytes.fromhex("7ff8000000000000")
+
+
+def length(n: int) -> bytes:
+    """Encode a count: 7 bits a byte, low bits first, the high bit set on all but the last byte."""
+    if n < 128:
+        return bytes((n,))
+    out = bytearray()
+    while n >= 128:
+        out.append(n & 127 | 128)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def digest_of(encoding: bytes) -> bytes:
+    """Return the digest, 32 bytes, of the value with this encoding."""
+    return blake3(_DIGEST_HEAD + encoding).digest()
+
+
+def token_of(encoding: bytes) -> bytes:
+    """Return the shortest exact name of a value: a short encoding itself, else its digest."""
+    return encoding if len(encoding) < TOKEN_LIMIT else digest_of(encoding)
+
+
+def short(encoding: bytes) -> bytes:
+    """Return the form in which a value stands inside a container's encoding."""
+    return encoding if len(encoding) < TOKEN_LIMIT else b"D" + digest_of(encoding)
+
+
+# -- leaves: values without parts --------------------------------------------------------------
+
+
+def _int(value: int) -> bytes:
+    body = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+    return b"i" + length(len(body)) + body
+
+
+def double(value: float) -> bytes:
+    """Return eight big-endian bytes, every NaN being the same one."""
+    return _pack_double(value) if value == value else _NAN
+
+
+def _str(value: str) -> bytes:
+    body = value.encode("utf-8", "surrogatepass")
+    return b"s" + length(len(body)) + body
+
+
+def _bytes(value: bytes) -> bytes:
+    return b"b" + length(len(value)) + value
+
+
+def _bytearray(value: bytearray) -> bytes:
+    return b"y" + length(len(value)) + bytes(value)
+
+
+LEAVES: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda value: b"N",
+    bool: lambda value: b"T" if value else b"F",
+    int: _int,
+    float: lambda value: b"f" + double(value),
+    complex: lambda value: b"c" + double(value.real) + double(value.imag),
+    str: _str,
+    bytes: _bytes,
+    bytearray: _bytearray,
+    type(Ellipsis): lambda value: b"E",
+}
+
+
+# -- nodes: values with parts ------------------------------------------------------------------
+
+
+def sequence(tag: bytes, values: Iterable[Any], count: int) -> Node:
+    """Encode parts in their order under a tag."""
+    parts = [tag, length(count)]
+    leaves = LEAVES
+    for value in values:
+        leaf = leaves.get(type(value))
+        parts.append((yield value) if leaf is None else short(leaf(value)))
+    return b"".join(parts)
+
+
+def _list(value: list[Any]) -> Node:
+    return sequence(b"l", value, len(value))
+
+
+def _tuple(value: tuple[Any, ...]) -> Node:
+    return sequence(b"t", value, len(value))
+
+
+def _dict(value: dict[Any, Any]) -> Node:
+    # Keys are encoded on their own, before the values: they say in which order the values are
+    # visited, and being hashable they cannot be part of a cycle.
+    keyed = sorted((short(encode(key)), key) for key in value) if value else []
+    parts = [b"d", length(len(keyed))]
+    for encoded, key in keyed:
+        parts.append(encoded)
+        parts.append((yield value[key]))
+    return b"".join(parts)
+
+
+def _ordered_dict(value: OrderedDict[Any, Any]) -> Node:
+    flat = [part for item in value.items() for part in item]
+    return sequence(b"o", flat, len(flat))
+
+
+def _unordered(tag: bytes) -> Callable[[Any], Node]:
+    def node(value: Any) -> Node:
+        parts = []
+        for part in value:
+            parts.append((yield part))
+        return b"".join([tag, length(len(value)), *sorted(parts)])
+
+    return node
+
+
+def named(name: str, parts: tuple[Any, ...]) -> Node:
+    """Encode a value of a named type by the plain values that make it up."""
+    return sequence(b"O" + _str(name), parts, len(parts))
+
+
+NODES: dict[type, Callable[[Any], Node]] = {
+    list: _list,
+    tuple: _tuple,
+    dict: _dict,
+    OrderedDict: _ordered_dict,
+    set: _unordered(b"S"),
+    frozenset: _unordered(b"Z"),
+    range: lambda value: named("range", (value.start, value.stop, value.step)),
+    slice: lambda value: named("slice", (value.start, value.stop, value.step)),
+}
+
+_LATE = {"numpy": "resultstore._identity.arrays"}
+_STANDARD = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"})
+
+
+def _load_encoders(kind: type) -> bool:
+    """Import the encoders for a type of a module that we do not import ourselves."""
+    root = kind.__module__.partition(".")[0]
+    late = "resultstore._identity.standard" if root in _STANDARD else _LATE.get(root)
+    if late is None:
+        return False
+    __import__(late)
+    module = sys.modules[late]
+    return bool(module.register(kind, LEAVES, NODES))
+
+
+def _node(value: Any) -> Node:
+    kind = type(value)
+    maker = NODES.get(kind)
+    if maker is None:
+        if _load_encoders(kind) and kind in NODES:
+            return NODES[kind](value)
+        raise DigestError(f"a {kind.__module__}.{kind.__qualname__} has no digest that could be trusted")
+    return maker(value)
+
+
+def encode(value: Any) -> bytes:
+    """Return the canonical encoding of a value.
+
+    Raises
+    ------
+    DigestError
+        If the value, or something in it, is of a type that has no digest.
+    """
+    leaf = LEAVES.get(type(value))
+    if leaf is not None:
+        return leaf(value)
+    if type(value) not in NODES and _load_encoders(type(value)) and type(value) in LEAVES:
+        return LEAVES[type(value)](value)
+    try:
+        return _encode_tree(value)
+    except _CycleFound:
+        return _encode_graph(value)
+
+
+class _CycleFound(Exception):
+    """A value contains itself."""
+
+
+def _encode_tree(root: Any) -> bytes:
+    """Encode a value that does not contain itself; equal parts are encoded once."""
+    known: dict[int, bytes] = {}  # id of a finished part -> its short form
+    keep: list[Any] = []  # ids stay taken only while their objects live
+    open_ids = {id(root)}
+    stack: list[tuple[Node, Any]] = [(_node(root), root)]
+    answer: bytes | None = None
+    while True:
+        node, owner = stack[-1]
+        try:
+            child = node.send(answer)  # type: ignore[arg-type]  # None starts a generator
+        except StopIteration as done:
+            encoding: bytes = done.value
+            stack.pop()
+            if not stack:
+                return encoding
+            open_ids.discard(id(owner))
+            answer = known[id(owner)] = short(encoding)
+            keep.append(owner)
+            continue
+        answer = _leaf(child)
+        if answer is None:
+            answer = known.get(id(child))
+        if answer is None:
+            if id(child) in open_ids:
+                raise _CycleFound
+            open_ids.add(id(child))
+            stack.append((_node(child), child))
+
+
+def _encode_graph(root: Any) -> bytes:
+    """Encode a value that contains itself: parts are numbered as first met, and met again by number.
+
+    Inside such a value sharing is visible. The alternative, unfolding it up to the repetition, keeps
+    sharing invisible but takes exponential time on a dense graph.
+    """
+    numbers: dict[int, int] = {id(root): 0}
+    keep: list[Any] = [root]
+    stack: list[Node] = [_node(root)]
+    answer: bytes | None = None
+    while True:
+        try:
+            child = stack[-1].send(answer)  # type: ignore[arg-type]
+        except StopIteration as done:
+            stack.pop()
+            # Not shortened: a part's encoding holds numbers that mean something only in the whole.
+            answer = b"(" + length(len(done.value)) + done.value
+            if not stack:
+                return b"g" + answer
+            continue
+        answer = _leaf(child)
+        if answer is None and type(child) in (set, frozenset):
+            # Visited in no order of its own, it must not number parts; it cannot be in a cycle.
+            answer = short(_encode_tree(child))
+        if answer is None and id(child) in numbers:
+            answer = b"r" + length(numbers[id(child)])
+        if answer is None:
+            numbers[id(child)] = len(numbers)
+            keep.append(child)
+            stack.append(_node(child))
+
+
+def _leaf(value: Any) -> bytes | None:
+    leaf = LEAVES.get(type(value))
+    if leaf is None and type(value) not in NODES and _load_encoders(type(value)):
+        leaf = LEAVES.get(type(value))
+    return None if leaf is None else short(leaf(value))
+
+
+def digest(value: Any) -> bytes:
+    """Return the content digest of a value: the same in every process, on every machine.
+
+    Parameters
+    ----------
+    value
+        None, numbers, strings, bytes, ``list``, ``tuple``, ``dict``, ``set``, ``frozenset`` (also
+        nested, shared, cyclic), numpy arrays and scalars, and the standard library's dates, times,
+        decimals, fractions, paths and UUIDs.
+
+    Returns
+    -------
+    bytes
+        32 bytes: BLAKE3 of the canonical encoding, version 1.
+
+    Raises
+    ------
+    DigestError
+        If the value, or something in it, has no stable content.
+
+    Examples
+    --------
+    >>> from resultstore import digest
+    >>> digest([1, 2.5, "three"]).hex()[:16]
+    '?'
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    >>> digest(1) == digest(1.0)
+    False
+    """
+    return digest_of(encode(value))

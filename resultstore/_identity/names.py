@@ -1,0 +1,104 @@
+"""What a function is called, and which kinds of callables can be cached."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from resultstore.errors import FunctionError
+
+_COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200  # inspect.CO_*, without its 24 ms import
+
+
+def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function below any partials."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """Return ``module.qualname``; a partial goes by the name of the function that it calls."""
+    func = innermost(func)
+    module = getattr(func, "__module__", None) or type(func).__module__
+    if module == "__mp_main__":  # a spawned worker's name for the same script
+        module = "__main__"
+    if is_ufunc(func) and module == type(func).__module__:
+        module = "numpy"
+    return f"{module}.{getattr(func, '__qualname__', None) or getattr(func, '__name__', '<unnamed>')}"
+
+
+def place_of(func: Callable[..., Any]) -> str:
+    """Return the script or notebook of a ``__main__`` function, ``""`` for one of a module.
+
+    Only ``__main__`` needs it: two notebooks may each have their own ``__main__.f``.
+    """
+    func = innermost(func)
+    if getattr(func, "__module__", None) not in ("__main__", "__mp_main__"):
+        return ""
+    notebook = os.environ.get("JPY_SESSION_NAME")
+    if notebook:
+        return os.path.abspath(notebook)
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    return os.path.abspath(file) if file else os.getcwd()
+
+
+def is_reachable(named: Any) -> bool:
+    """Say whether an object can be found again by its module and qualified name."""
+    found: Any = sys.modules.get(getattr(named, "__module__", None) or "")
+    for part in getattr(named, "__qualname__", "<none>").split("."):
+        found = getattr(found, part, None)
+    return found is named
+
+
+def is_ufunc(func: object) -> bool:
+    """Say whether this is a numpy ufunc, without importing numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(func, numpy.ufunc)
+
+
+def is_compiled(func: object) -> bool:
+    """Say whether this is a function without Python code whose module names its version."""
+    if isinstance(func, types.BuiltinFunctionType):
+        return func.__self__ is None or isinstance(func.__self__, types.ModuleType)
+    return is_ufunc(func)
+
+
+def check_kind(func: object) -> None:
+    """Raise `FunctionError` for what cannot be cached yet, saying why and what to do instead."""
+    inner = innermost(func) if callable(func) else func
+    name = getattr(inner, "__qualname__", None) or repr(inner)
+    if isinstance(inner, (staticmethod, classmethod, property)):
+        problem = f"a {type(inner).__name__} cannot be cached: put @store.cache on a plain function and call that"
+    elif isinstance(inner, types.MethodType):
+        problem = "a bound method cannot be cached yet: cache a function that takes what it needs from the object"
+    elif isinstance(inner, type):
+        problem = "a class cannot be cached: cache a function that makes the object"
+    elif isinstance(inner, types.FunctionType):
+        flags = inner.__code__.co_flags
+        if flags & (_COROUTINE | _ASYNC_GENERATOR):
+            problem = "an async function cannot be cached yet: cache the slow plain function that it calls"
+        elif flags & _GENERATOR:
+            problem = "a generator function cannot be cached yet: return a list"
+        elif _is_in_class_body(inner):
+            problem = "a method cannot be cached yet: put @store.cache on a module-level function"
+        else:
+            return
+    elif is_compiled(inner):
+        return
+    elif callable(inner):
+        problem = f"a callable object of type {type(inner).__qualname__} cannot be cached yet: cache a function"
+    else:
+        problem = "this is not a function"
+    raise FunctionError(f"{name}: {problem}.")
+
+
+def _is_in_class_body(func: types.FunctionType) -> bool:
+    """Say whether a function was defined directly in a class: ``C.f``, but not ``make.<locals>.f``."""
+    outer = func.__qualname__.rpartition(".")[0]
+    return bool(outer) and not outer.endswith("<locals>")

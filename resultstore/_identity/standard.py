@@ -1,0 +1,103 @@
+"""The standard library's value types: the plain values that make each up, and the way back.
+
+Loaded when such a value is first met. Digests use the way in, skeletons of results use both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import pathlib
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from resultstore._identity.encoding import Node, named
+from resultstore.errors import DigestError
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """How a type's values are taken apart and put together again."""
+
+    name: str
+    parts: Callable[[Any], tuple[Any, ...]]
+    build: Callable[..., Any]
+
+
+def _zone_parts(zone: datetime.tzinfo | None) -> tuple[Any, ...] | None:
+    """Return what makes a time zone up; only zones whose rules are known by value are accepted."""
+    if zone is None:
+        return None
+    if type(zone) is datetime.timezone:
+        offset = zone.utcoffset(None)
+        return ("timezone", offset // datetime.timedelta(microseconds=1), zone.tzname(None))
+    zoneinfo = sys.modules.get("zoneinfo")
+    if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
+        return ("zoneinfo", zone.key)
+    kind = type(zone)
+    raise DigestError(f"a time zone of type {kind.__module__}.{kind.__qualname__} has no digest that could be trusted")
+
+
+def _build_zone(parts: tuple[Any, ...] | None) -> datetime.tzinfo | None:
+    if parts is None:
+        return None
+    if parts[0] == "zoneinfo":
+        import zoneinfo
+
+        return zoneinfo.ZoneInfo(parts[1])
+    offset = datetime.timedelta(microseconds=parts[1])
+    plain = datetime.timezone(offset)
+    return plain if plain.tzname(None) == parts[2] else datetime.timezone(offset, parts[2])
+
+
+def _datetime_parts(v: datetime.datetime) -> tuple[Any, ...]:
+    return (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
+
+
+def _build_datetime(*parts: Any) -> datetime.datetime:
+    return datetime.datetime(*parts[:7], fold=parts[7], tzinfo=_build_zone(parts[8]))
+
+
+def _time_parts(v: datetime.time) -> tuple[Any, ...]:
+    return (v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
+
+
+def _build_time(*parts: Any) -> datetime.time:
+    return datetime.time(*parts[:4], fold=parts[4], tzinfo=_build_zone(parts[5]))
+
+
+TYPES: dict[type, ValueType] = {
+    datetime.datetime: ValueType("datetime.datetime", _datetime_parts, _build_datetime),
+    datetime.date: ValueType("datetime.date", lambda v: (v.year, v.month, v.day), datetime.date),
+    datetime.time: ValueType("datetime.time", _time_parts, _build_time),
+    datetime.timedelta: ValueType(
+        "datetime.timedelta", lambda v: (v.days, v.seconds, v.microseconds), datetime.timedelta
+    ),
+    datetime.timezone: ValueType("datetime.timezone", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)),
+    decimal.Decimal: ValueType("decimal.Decimal", lambda v: (str(v),), decimal.Decimal),
+    fractions.Fraction: ValueType(
+        "fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction
+    ),
+    uuid.UUID: ValueType("uuid.UUID", lambda v: (v.bytes,), lambda b: uuid.UUID(bytes=b)),
+}
+for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath):
+    # The names are ours: the module that defines these classes moved in Python 3.13.
+    TYPES[_path] = ValueType(f"pathlib.{_path.__name__}", lambda v: (str(v),), _path)
+
+
+def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> bool:
+    """Add the encoders of this module; say whether the type is now known."""
+    zoneinfo = sys.modules.get("zoneinfo")
+    if zoneinfo is not None and zoneinfo.ZoneInfo not in TYPES:
+        TYPES[zoneinfo.ZoneInfo] = ValueType("zoneinfo.ZoneInfo", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v))
+    for known, value_type in TYPES.items():
+        nodes[known] = _node(value_type)
+    return kind in nodes
+
+
+def _node(value_type: ValueType) -> Callable[[Any], Node]:
+    return lambda value: named(value_type.name, value_type.parts(value))

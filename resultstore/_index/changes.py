@@ -1,0 +1,226 @@
+"""What a write transaction does to the index. Every function runs inside one, under the write gate."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+
+from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, ResultFacts, RunFacts
+from resultstore._index import hot
+
+_NO_CHANGE = dict.fromkeys(
+    ("file_nbytes", "inline_nbytes", "payloads", "access_sequence", "evictions", "file_calls", "journal_lines"), 0
+)
+
+
+class PayloadGone(LookupError):
+    """A payload that a call leaned on was dropped before the call was written."""
+
+
+@dataclass(slots=True)
+class Dropped:
+    """What dropping calls has set free."""
+
+    calls: int = 0
+    files: list[str] = field(default_factory=list)
+    """Payload files that no row names any more: to be unlinked after the commit."""
+    nbytes: int = 0
+    """Disk bytes of files and inline payloads."""
+
+
+def add_call(
+    connection: sqlite3.Connection,
+    call: CallFacts,
+    run_id: int,
+    stands: Callable[[PayloadFacts], bool],
+    *,
+    journalled: bool,
+) -> tuple[int, Dropped]:
+    """Write a call, its arguments and its result; return its number and what it made superfluous.
+
+    Equal payloads that still stand are shared; ``stands`` says whether a payload's file is in place.
+    """
+    change = dict(_NO_CHANGE)
+    dropped = Dropped()
+    function_id, version_id = _version(connection, call.function, call.created_at)
+    result = call.result or ResultFacts("none")
+    stored = call.state == STORED
+    row = {
+        "key": call.key,
+        "state": call.state,
+        "kind": result.kind if stored else None,
+        "integer": result.integer,
+        "number": result.number,
+        "text": result.text,
+        "leaf_count": len(result.leaves),
+        "checksum": call.checksum if stored else None,
+        "version_id": version_id,
+        "run_id": run_id,
+        "created_at": call.created_at,
+        "duration": call.duration,
+        "nbytes": _stored_nbytes(result) if stored else 0,
+        "accessed_at": call.created_at,
+        "access_count": 0,
+        "access_sequence": _next_sequence(connection),
+        "note": call.note,
+    }
+    change["access_sequence"] += 1
+    change["journal_lines"] += journalled
+    found = connection.execute(hot.FIND_CALL, {"key": call.key}).fetchone()
+    old_payloads: list[tuple[int, str | None, int, int | None]] = []
+    if found is None:
+        call_id = connection.execute(hot.ADD_CALL, row).lastrowid or 0
+    else:
+        call_id, row["access_count"] = found
+        connection.execute(hot.KEEP_COMPUTATION, {"id": call_id})
+        connection.execute(hot.CHANGE_CALL, row | {"id": call_id})
+        old_payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
+        connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
+        connection.execute(hot.DROP_ARGUMENTS, {"call_id": call_id})
+        change["file_calls"] -= any(p[1] is not None for p in old_payloads)
+    connection.executemany(hot.ADD_ARGUMENT, ({"call_id": call_id, **asdict(a)} for a in call.arguments))
+    has_file = False
+    for leaf in result.leaves:
+        payload_id, in_file = _lean_or_add(connection, leaf, stands, change, dropped)
+        has_file |= in_file
+        connection.execute(
+            hot.ADD_LEAF,
+            {
+                "call_id": call_id,
+                "position": leaf.position,
+                "payload_id": payload_id,
+                "path": leaf.path,
+                "writeable": leaf.writeable,
+            },
+        )
+    change["file_calls"] += has_file
+    _drop_payloads(connection, old_payloads, change, dropped)
+    connection.executemany(hot.ADD_NESTING, ({"parent_id": call_id, "child_id": c} for c in call.children if c != call_id))
+    connection.execute(hot.COUNT_MISS, {"id": function_id})
+    connection.execute(hot.CHANGE_TOTAL, change)
+    return call_id, dropped
+
+
+def _stored_nbytes(result: ResultFacts) -> int:
+    """Return the bytes that a result takes as stored: payloads, or its own columns."""
+    own = 0 if result.kind == "none" else len(result.text) if result.text is not None else 8
+    return sum(leaf.payload.nbytes for leaf in result.leaves) + (own if not result.leaves or result.text else 0)
+
+
+def _version(connection: sqlite3.Connection, facts: FunctionFacts, created_at: float) -> tuple[int, int]:
+    found = connection.execute(hot.FIND_FUNCTION, {"name": facts.name}).fetchone()
+    function_id = found[0] if found else connection.execute(hot.ADD_FUNCTION, {"name": facts.name}).lastrowid
+    ids = {"function_id": function_id, "fingerprint": facts.fingerprint}
+    found = connection.execute(hot.FIND_VERSION, ids).fetchone()
+    if found is None:
+        row = asdict(facts) | ids | {"created_at": created_at}
+        del row["name"]
+        return function_id, connection.execute(hot.ADD_VERSION, row).lastrowid or 0
+    return function_id, found[0]
+
+
+def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
+    """Write the facts of this process; return its number."""
+    row = asdict(run) | {"packages": json.dumps(run.packages)}
+    return connection.execute(hot.ADD_RUN, row).lastrowid or 0
+
+
+def _next_sequence(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(hot.TOTAL).fetchone()[4]) + 1
+
+
+def _lean_or_add(
+    connection: sqlite3.Connection,
+    leaf: LeafFacts,
+    stands: Callable[[PayloadFacts], bool],
+    change: dict[str, int],
+    dropped: Dropped,
+) -> tuple[int, bool]:
+    """Return the number of a payload that holds a leaf, an equal one where there is one, and if it is a file."""
+    payload = leaf.payload
+    equal = {"digest": payload.digest, "format": payload.format}
+    for row in connection.execute(hot.EQUAL_PAYLOADS, equal).fetchall():
+        other = _equal_payload(payload, row)
+        if stands(other):
+            if payload.file is not None:
+                dropped.files.append(payload.file)
+            return other.id, other.file is not None
+    if payload.file is None and payload.inline is None:
+        raise PayloadGone(payload.digest.hex())
+    row = asdict(payload)
+    row["memory_order"] = row.pop("order")
+    del row["id"]
+    change["payloads"] += 1
+    change["file_nbytes"] += payload.disk_nbytes
+    change["inline_nbytes"] += len(payload.inline or b"")
+    return connection.execute(hot.ADD_PAYLOAD, row).lastrowid or 0, payload.file is not None
+
+
+def _equal_payload(payload: PayloadFacts, row: tuple[int, bytes, str, int, str | None, int]) -> PayloadFacts:
+    number, checksum, format_name, nbytes, file, disk_nbytes = row
+    return PayloadFacts(
+        digest=payload.digest,
+        checksum=checksum,
+        format=format_name,
+        nbytes=nbytes,
+        raw_nbytes=payload.raw_nbytes,
+        head_nbytes=payload.head_nbytes,
+        file=file,
+        disk_nbytes=disk_nbytes,
+        id=number,
+    )
+
+
+def _drop_payloads(
+    connection: sqlite3.Connection,
+    payloads: Iterable[tuple[int, str | None, int, int | None]],
+    change: dict[str, int],
+    dropped: Dropped,
+) -> None:
+    """Delete the payloads that no leaf names any more."""
+    for number, file, disk_nbytes, inline_nbytes in payloads:
+        if connection.execute(hot.DROP_PAYLOAD, {"id": number}).rowcount:
+            change["payloads"] -= 1
+            change["file_nbytes"] -= disk_nbytes
+            change["inline_nbytes"] -= inline_nbytes or 0
+            dropped.nbytes += disk_nbytes + (inline_nbytes or 0)
+            if file is not None:
+                dropped.files.append(file)
+
+
+def drop_calls(connection: sqlite3.Connection, call_ids: Iterable[int], *, keep_record: str | None, counted: bool) -> Dropped:
+    """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted."""
+    change = dict(_NO_CHANGE)
+    dropped = Dropped()
+    for call_id in call_ids:
+        payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
+        connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
+        change["file_calls"] -= any(p[1] is not None for p in payloads)
+        _drop_payloads(connection, payloads, change, dropped)
+        if keep_record is None:
+            dropped.calls += connection.execute(hot.FORGET_CALL, {"id": call_id}).rowcount
+        else:
+            dropped.calls += connection.execute(hot.EVICT_CALL, {"id": call_id, "note": keep_record}).rowcount
+            if counted:
+                connection.execute(hot.COUNT_EVICTION, {"id": call_id})
+                change["evictions"] += 1
+    connection.execute(hot.CHANGE_TOTAL, change)
+    return dropped
+
+
+def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int, float]]) -> None:
+    """Write accesses (call, how often, when last), oldest first: they give the order of eviction."""
+    sequence = _next_sequence(connection)
+    count = 0
+    for call_id, times, accessed_at in touches:
+        connection.execute(
+            hot.TOUCH,
+            {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + count},
+        )
+        connection.execute(hot.COUNT_HITS, {"id": call_id, "count": times})
+        count += 1
+    connection.execute(hot.CHANGE_TOTAL, _NO_CHANGE | {"access_sequence": count})
+
+

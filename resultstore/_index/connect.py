@@ -1,0 +1,197 @@
+"""Connections to the index file: how it is made, opened for reading, and opened for writing.
+
+Reading connections lie in a pool, taken and given back around each statement, so that there are as
+many as threads that read at one moment, and none is lost with a thread that ends. There is one
+writing connection in a process, used only by the holder of the write gate.
+
+Opening and reading run no writing statement. A forked child gets fresh connections; the parent's are
+kept alive in it, unused, because closing them would drop the parent's locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import struct
+import urllib.parse
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from resultstore._index import hot
+from resultstore.errors import SchemaError
+
+APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
+FILE_NAME = "index.sqlite"
+_BUSY_S = 5.0
+_inherited: list[sqlite3.Connection] = []
+_all: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+class Connections:
+    """The connections of one process to one index file."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(folder, FILE_NAME)
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+        self._guard: tuple[int, int, int] | None = None
+        self.check_version()
+        _all.add(self)
+
+    def exists(self) -> bool:
+        """Say whether the index file is there."""
+        return os.path.exists(self.path)
+
+    def check_version(self) -> None:
+        """Raise SchemaError for an index of a newer schema or of another program, touching nothing.
+
+        The file's first bytes say it, so that opening a store costs one read and no connection.
+        """
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                head = file.read(100)
+        except OSError:
+            return  # not there yet, or not readable: the first call finds out and degrades
+        if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+            return  # damaged: the first call finds out and degrades
+        version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
+        if application != APPLICATION_ID:
+            raise SchemaError(f"{self.path} is a database of another program; give the store a directory of its own.")
+        if version > hot.VERSION:
+            raise SchemaError(
+                f"{self.path} was written by a newer resultstore (schema {version}, this one knows {hot.VERSION}). "
+                "Nothing was touched. Upgrade resultstore, or give another directory."
+            )
+
+    # -- reading
+
+    def query(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a SELECT and return its rows; no rows while there is no index."""
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            if not self.exists():
+                return []
+            connection = self._open_reader()
+        try:
+            rows = connection.execute(sql, parameters).fetchall()
+            if self._guard is not None and self._guard != self._guard_state():
+                connection.close()
+                self._guard = None
+                return self.query(sql, parameters)
+        except sqlite3.Error:
+            connection.close()
+            if self._guard is None:
+                raise
+            self._guard = None  # somebody writes after all: the error may be of our own making
+            return self.query(sql, parameters)
+        except BaseException:
+            connection.close()
+            raise
+        self._readers.append(connection)
+        return rows
+
+    def _open_reader(self) -> sqlite3.Connection:
+        try:
+            return self._open("ro")
+        except sqlite3.OperationalError:
+            # A read-only medium: only an immutable connection opens, which must see no writer.
+            before = self._guard_state()
+            connection = self._open("ro&immutable=1")
+            self._guard = before
+            return connection
+
+    def _guard_state(self) -> tuple[int, int, int]:
+        found = os.stat(self.path)
+        with contextlib.suppress(OSError):
+            if os.stat(self.path + "-wal").st_size:
+                return (-1, 0, 0)
+        return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"file:{urllib.parse.quote(self.path)}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version != hot.VERSION:
+                raise SchemaError(f"{self.path} has schema {version}, this resultstore needs {hot.VERSION}.")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # -- writing; the caller holds the write gate
+
+    def writer(self) -> sqlite3.Connection:
+        """Return the writing connection, making the index first if there is none."""
+        if self._writer is None:
+            if not self.exists():
+                self._create()
+            connection = self._open("rw")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # the gate's holder does it
+            self._writer = connection
+        return self._writer
+
+    def _create(self) -> None:
+        """Make a whole index beside its place and rename it: nobody ever sees half of one."""
+        temporary = f"{self.path}-{os.getpid()}-{os.urandom(4).hex()}.new"
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            connection = sqlite3.connect(temporary, isolation_level=None)
+            try:
+                connection.execute("PRAGMA page_size = 4096")
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("BEGIN")
+                for statement in hot.CREATE:
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {hot.VERSION}")
+                connection.execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+            os.rename(temporary, self.path)
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary + suffix)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a write transaction: all of it, or nothing."""
+        connection = self.writer()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close what this process opened; the next use opens again."""
+        readers, self._readers = self._readers, []
+        writer, self._writer = self._writer, None
+        for connection in (*readers, *filter(None, [writer])):
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def abandon(self) -> None:
+        """Forget the connections of the parent process, in a forked child."""
+        _inherited.extend((*self._readers, *filter(None, [self._writer])))
+        self._readers, self._writer = [], None
+
+
+def _abandon_all() -> None:
+    for connections in list(_all):
+        connections.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)

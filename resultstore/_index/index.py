@@ -1,0 +1,250 @@
+"""The index as the vault sees it: rows in, facts out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from resultstore._facts import CallFacts, LeafFacts, PayloadFacts, RunFacts
+from resultstore._index import changes, hot
+from resultstore._index.changes import Dropped, PayloadGone
+from resultstore._index.connect import Connections
+from resultstore.errors import BusyError
+
+__all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
+
+_CHECKPOINT_NBYTES = 1_000_000
+_BLOCKED_NBYTES = 8_000_000
+_VACUUM_PAGES = 128
+
+
+class CallRow(NamedTuple):
+    """What a hit reads of a call."""
+
+    id: int
+    state: str
+    kind: str | None
+    integer: int | None
+    number: float | None
+    text: str | None
+    leaf_count: int
+    checksum: bytes | None
+
+
+class Total(NamedTuple):
+    """The sums that a budget is judged by."""
+
+    id: int
+    file_nbytes: int
+    inline_nbytes: int
+    payloads: int
+    access_sequence: int
+    evictions: int
+    file_calls: int
+    journal_lines: int
+
+
+class Index:
+    """One store's index. Methods that change it need the write gate, which the caller holds.
+
+    Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
+    """
+
+    def __init__(self, folder: str, size_limit: int | None) -> None:
+        self.connections = Connections(folder)
+        self._run_id: int | None = None
+        scale = 1.0 if size_limit is None else min(1.0, size_limit / 100_000_000)
+        self._checkpoint_nbytes = max(int(_CHECKPOINT_NBYTES * scale), 64_000)
+        self._blocked_nbytes = max(int(_BLOCKED_NBYTES * scale), 256_000)
+
+    # -- reading
+
+    def fetch(self, key: bytes) -> CallRow | None:
+        """Return the call with this key, by one SELECT."""
+        rows = self.connections.query(hot.FETCH, {"key": key})
+        return CallRow(*rows[0]) if rows else None
+
+    def leaves(self, call_id: int) -> tuple[LeafFacts, ...]:
+        """Return the leaves of a call's result, in their order."""
+        return tuple(map(_leaf, self.connections.query(hot.LEAVES, {"call_id": call_id})))
+
+    def equal_payloads(self, digest: bytes, format_name: str) -> list[PayloadFacts]:
+        """Return the stored payloads of a value."""
+        rows = self.connections.query(hot.EQUAL_PAYLOADS, {"digest": digest, "format": format_name})
+        return [
+            PayloadFacts(digest, checksum, name, nbytes, 0, 0, file=file, disk_nbytes=disk, id=number)
+            for number, checksum, name, nbytes, file, disk in rows
+        ]
+
+    def total(self) -> Total:
+        """Return the sums."""
+        rows = self.connections.query(hot.TOTAL, {})
+        return Total(*rows[0]) if rows else Total(1, 0, 0, 0, 0, 0, 0, 0)
+
+    def disk_nbytes(self) -> int:
+        """Return what the index file and its side files take on the disk."""
+        total = 0
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                total += -(-os.stat(self.connections.path + suffix).st_size // 4096) * 4096
+        return total
+
+    # -- writing
+
+    def add(
+        self,
+        call: CallFacts,
+        run: Callable[[], RunFacts],
+        stands: Callable[[PayloadFacts], bool],
+        *,
+        journalled: bool,
+    ) -> tuple[int, Dropped]:
+        """Write a call in one transaction; return its number and what it made superfluous.
+
+        Raises
+        ------
+        PayloadGone
+            If the call leans on an equal payload that no longer stands.
+        """
+        self._refuse_when_blocked()
+        try:
+            return self._add(call, run, stands, journalled)
+        except sqlite3.IntegrityError:
+            self._run_id = None  # the store was emptied under us: this process must introduce itself again
+            return self._add(call, run, stands, journalled)
+
+    def _add(
+        self, call: CallFacts, run: Callable[[], RunFacts], stands: Callable[[PayloadFacts], bool], journalled: bool
+    ) -> tuple[int, Dropped]:
+        run_id = self._run_id
+        with self.connections.transaction() as connection:
+            if run_id is None:
+                run_id = changes.add_run(connection, run())
+            added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
+        self._run_id = run_id
+        return added
+
+    def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
+        """Write accesses: (call, how often, when last), in the order of their last access."""
+        with self.connections.transaction() as connection:
+            changes.touch_calls(connection, touches)
+
+    def victims(self, *, with_payload: bool) -> list[tuple[int, int]]:
+        """Return the next calls to evict, least recently used first: (call, stored bytes)."""
+        sql = hot.VICTIMS_WITH_PAYLOAD if with_payload else hot.VICTIMS
+        return self.connections.query(sql, {})  # type: ignore[return-value]
+
+    def oldest_dropped(self) -> list[int]:
+        """Return calls whose payload is gone, least recently used first."""
+        return [row[0] for row in self.connections.query(hot.DROPPED, {})]
+
+    def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> Dropped:
+        """Drop payloads, and records unless ``keep_record`` says why they stay, in one transaction."""
+        with self.connections.transaction() as connection:
+            return changes.drop_calls(connection, call_ids, keep_record=keep_record, counted=counted)
+
+    def set_journal_lines(self, lines: int) -> None:
+        """Note how many lines the journal has after a compaction."""
+        with self.connections.transaction() as connection:
+            connection.execute(hot.SET_JOURNAL_LINES, {"journal_lines": lines})
+
+    def file_keys(self) -> set[bytes]:
+        """Return the keys of the calls that have a payload in a file."""
+        return {row[0] for row in self.connections.query(hot.FILE_KEYS, {})}
+
+    def maintain(self) -> None:
+        """Copy the write-ahead log back when it has grown, so that it is reused instead of growing on."""
+        if self._wal_nbytes() > self._checkpoint_nbytes:
+            self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def shrink(self) -> None:
+        """Give freed pages back to the file system."""
+        connection = self.connections.writer()
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        for _ in range(-(-free // _VACUUM_PAGES)):
+            connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            self.maintain()
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def free_nbytes(self) -> int:
+        """Return the bytes of pages that new rows can use before the file grows."""
+        connection = self.connections.writer()
+        return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) * 4096
+
+    # -- verifying
+
+    def check(self) -> list[str]:
+        """Return what SQLite finds wrong with the file, and rows that refer to none."""
+        rows = self.connections.query("PRAGMA integrity_check", {})
+        faults = [str(row[0]) for row in rows if row[0] != "ok"]
+        return faults + [f"a row of {row[0]} refers to no {row[2]}" for row in self.connections.query("PRAGMA foreign_key_check", {})]
+
+    def payloads(self) -> Iterator[PayloadFacts]:
+        """Yield all payloads, inline bytes included, some at a time."""
+        after = 0
+        while rows := self.connections.query(hot.PAYLOADS, {"after": after}):
+            for row in rows:
+                yield _payload(row)
+            after = rows[-1][0]
+
+    def calls_of_payload(self, payload_id: int) -> list[int]:
+        """Return the calls whose results have this payload."""
+        return [row[0] for row in self.connections.query(hot.PAYLOAD_CALLS, {"payload_id": payload_id})]
+
+    def unused_payloads(self) -> list[int]:
+        """Return payloads that no result has."""
+        return [row[0] for row in self.connections.query(hot.UNUSED_PAYLOADS, {})]
+
+    def drop_payload(self, payload_id: int) -> None:
+        """Forget a payload that no result has."""
+        with self.connections.transaction() as connection:
+            connection.execute(hot.DROP_PAYLOAD, {"id": payload_id})
+
+    def count(self) -> tuple[int, int, int, int]:
+        """Count the sums again: file bytes, inline bytes, payloads, calls with files."""
+        rows = self.connections.query(hot.COUNT_PAYLOADS, {})
+        return (*rows[0], len(self.file_keys()))  # type: ignore[return-value]
+
+    def set_total(self, total: Total) -> None:
+        """Replace the sums."""
+        with self.connections.transaction() as connection:
+            connection.execute(hot.SET_TOTAL, total._asdict())
+
+    # -- the end
+
+    def forget_run(self) -> None:
+        """Introduce this process again at its next write: it is a forked child."""
+        self._run_id = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.connections.close()
+
+    def _wal_nbytes(self) -> int:
+        try:
+            return os.stat(self.connections.path + "-wal").st_size
+        except OSError:
+            return 0
+
+    def _refuse_when_blocked(self) -> None:
+        """Refuse to grow a log that a long reader keeps from being copied back."""
+        if self._wal_nbytes() <= self._blocked_nbytes:
+            return
+        _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames != copied:
+            raise BusyError(
+                f"another program has been reading {self.connections.path} for so long that its write-ahead log "
+                "cannot be reused; close that program's transaction"
+            )
+
+
+def _payload(row: tuple[Any, ...]) -> PayloadFacts:
+    number, digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk = row
+    return PayloadFacts(digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk, number)
+
+
+def _leaf(row: tuple[Any, ...]) -> LeafFacts:
+    return LeafFacts(row[0], row[1], _payload(row[3:]), bool(row[2]))

@@ -1,0 +1,177 @@
+"""Queries as SQL: a `Query` becomes a Core select, compiled here and run on the store's own connections.
+
+SQLAlchemy compiles and SQLite's connection runs: one pool, one way to open a store, and the first
+call of a process pays nothing for it. This is the only module of the package's run-time that
+imports SQLAlchemy, at the first `find`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy.dialects import sqlite
+
+from resultstore._clock import to_datetime
+from resultstore._index.connect import Connections
+from resultstore._index.schema import argument, call, function, function_version
+from resultstore.query import Query
+from resultstore.record import Record, Summary
+
+_DIALECT = sqlite.dialect(paramstyle="named")
+_CHUNK = 500
+
+
+def _run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    compiled = statement.compile(dialect=_DIALECT)
+    return connections.query(str(compiled), dict(compiled.params))
+
+
+class CallSelect:
+    """The calls that a query matches, newest first; the source behind `Records`."""
+
+    def __init__(self, connections: Connections, query: Query, load: Any) -> None:
+        self._connections = connections
+        self._query = query
+        self._load = load
+
+    def count(self) -> int:
+        """Return how many calls match."""
+        statement = self._from(select(func.count()))
+        rows = _run(self._connections, statement)
+        return int(rows[0][0]) if rows else 0
+
+    def ids(self) -> list[int]:
+        """Return the numbers of the calls that match."""
+        return [row[0] for row in _run(self._connections, self._from(select(call.c.id)))]
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        """Return some of the records."""
+        columns = (
+            call.c.id,
+            function.c.name,
+            function_version.c.label,
+            function_version.c.number,
+            function_version.c.fingerprint,
+            call.c.created_at,
+            call.c.accessed_at,
+            call.c.access_count,
+            call.c.duration,
+            call.c.nbytes,
+            call.c.state,
+            call.c.key,
+            call.c.note,
+        )
+        statement = self._from(select(*columns)).order_by(call.c.created_at.desc(), call.c.id.desc())
+        rows = _run(self._connections, statement.limit(limit).offset(offset))
+        arguments = self._arguments([row[0] for row in rows])
+        return [self._record(row, arguments.get(row[0], {})) for row in rows]
+
+    def _from(self, statement: Select[Any]) -> Select[Any]:
+        query = self._query
+        statement = statement.select_from(
+            call.join(function_version, function_version.c.id == call.c.version_id).join(
+                function, function.c.id == function_version.c.function_id
+            )
+        )
+        if query.function is not None:
+            statement = statement.where(function.c.name == query.function)
+        for name, token in query.arguments.items():
+            statement = statement.where(_has_argument(name, token))
+        return statement
+
+    def _arguments(self, ids: list[int]) -> dict[int, dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
+        columns = (argument.c[n] for n in ("call_id", "name", "kind", "number", "text", "token", "summary"))
+        statement = select(*columns).order_by(argument.c.call_id, argument.c.position)
+        for start in range(0, len(ids), _CHUNK):
+            some = ids[start : start + _CHUNK]
+            compiled = statement.where(argument.c.call_id.in_(some)).compile(
+                dialect=_DIALECT, compile_kwargs={"render_postcompile": True}
+            )
+            for number, name, *facts in self._connections.query(str(compiled), dict(compiled.params)):
+                found.setdefault(number, {})[name] = _argument_value(*facts)
+        return found
+
+    def _record(self, row: tuple[Any, ...], arguments: Mapping[str, Any]) -> Record:
+        _, name, label, number, fingerprint, created, accessed, count, duration, nbytes, state, key, note = row
+        return Record(
+            function=name,
+            version=number if label is None else label,
+            fingerprint=fingerprint,
+            arguments=dict(arguments),
+            created_at=to_datetime(created),
+            accessed_at=to_datetime(accessed),
+            access_count=count,
+            duration=duration,
+            nbytes=nbytes,
+            state=state,
+            key=key,
+            note=note,
+            _load=self._load,
+        )
+
+
+def _has_argument(name: str, token: bytes) -> ColumnElement[bool]:
+    """Say in SQL that a call has an argument of this name and value."""
+    return exists().where(argument.c.call_id == call.c.id, argument.c.name == name, argument.c.token == token)
+
+
+def _argument_value(kind: str, number: float | None, text: str | None, token: bytes | None, summary: str) -> Any:
+    """Return an argument as itself where the index holds it, else a summary."""
+    if kind == "NoneType":
+        return None
+    if kind == "str" and text is not None:
+        return text
+    if kind == "int" and text is not None:
+        return int(text)
+    if number is not None and kind in ("bool", "int", "float"):
+        return {"bool": bool, "int": int, "float": float}[kind](number)
+    if kind == "float":
+        return float("nan")
+    return Summary(kind, summary, token)
+
+
+def function_totals(connections: Connections) -> list[tuple[Any, ...]]:
+    """Return for each function: name, hits, misses, seconds saved, evictions, stored calls, stored bytes."""
+    stored = call.c.state == "stored"
+    statement = (
+        select(
+            function.c.name,
+            function.c.hits,
+            function.c.misses,
+            function.c.seconds_saved,
+            function.c.evictions,
+            func.count(call.c.id).filter(stored),
+            func.coalesce(func.sum(call.c.nbytes), 0),
+        )
+        .select_from(
+            function.outerjoin(function_version, function_version.c.function_id == function.c.id).outerjoin(
+                call, call.c.version_id == function_version.c.id
+            )
+        )
+        .group_by(function.c.id)
+        .order_by(function.c.name)
+    )
+    return _run(connections, statement)
+
+
+def version_call_ids(connections: Connections, name: str, place: str, fingerprint: bytes | None) -> list[int]:
+    """Return the calls of a function's versions: those of its place, and the present one wherever it stands."""
+    mine = function_version.c.place == place
+    if fingerprint is not None:
+        mine = mine | (function_version.c.fingerprint == fingerprint)
+    statement = (
+        select(call.c.id)
+        .join(function_version, function_version.c.id == call.c.version_id)
+        .join(function, function.c.id == function_version.c.function_id)
+        .where(function.c.name == name, mine)
+    )
+    return [row[0] for row in _run(connections, statement)]
+
+
+def stored_calls(connections: Connections) -> list[tuple[int, int, float]]:
+    """Return all stored calls, least recently used first: (call, stored bytes, last access)."""
+    statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(call.c.state == "stored", call.c.pinned.is_(False))
+    return _run(connections, statement.order_by(call.c.access_sequence))  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""Where the bytes of payloads lie: no value, no SQL."""

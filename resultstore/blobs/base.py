@@ -1,0 +1,73 @@
+"""What a blob store is: named bytes that are written once, read, and deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class BlobState:
+    """What a blob store knows of a blob without reading it."""
+
+    nbytes: int
+    disk_nbytes: int
+    """What it takes on the disk, in whole blocks."""
+    signature: tuple[int, int, int]
+    """Changes when the bytes are written again: (inode, size, mtime in ns)."""
+
+
+class Blobs(Protocol):
+    """One place for blobs. `resultstore.testing.BlobsContract` tests an implementation.
+
+    Every method may be called from several threads and processes at once, and may raise OSError.
+    A blob appears under its name whole or not at all, and never changes afterwards.
+    """
+
+    def stage(self, parts: Sequence[Buffer]) -> str:
+        """Write bytes where nobody reads them; return a ticket for `publish` or `discard`."""
+
+    def publish(self, ticket: str, name: str) -> BlobState:
+        """Let staged bytes appear under a new name."""
+
+    def discard(self, ticket: str) -> None:
+        """Throw staged bytes away."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a blob for reading, unbuffered. Raises FileNotFoundError for a name without one."""
+
+    def state(self, name: str) -> BlobState:
+        """Return what is known of a blob. Raises FileNotFoundError for a name without one."""
+
+    def delete(self, name: str) -> bool:
+        """Remove a blob; say whether it was there."""
+
+    def quarantine(self, name: str) -> bool:
+        """Take a damaged blob out of the way, to be looked at; say whether it was there."""
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all blobs."""
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove staged bytes that a killed process left behind; return how many."""
+
+    def extra_nbytes(self) -> int:
+        """Return what lies in the place beside the blobs: staged and quarantined bytes."""
+
+
+def new_name(digest: bytes, suffix: str) -> str:
+    """Return a fresh name for bytes with this digest: unique per write, so no two writes can meet."""
+    text = digest.hex()
+    return f"{text[:2]}/{text[:32]}-{os.urandom(6).hex()}{suffix}"
+
+
+def is_name(name: object) -> bool:
+    """Say whether this can be a blob's name: a tampered index may say ``../../etc/passwd``."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None

@@ -1,0 +1,161 @@
+"""Blobs as files of one directory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from resultstore.blobs.base import BlobState, Buffer, is_name
+
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_WRITE_AT_ONCE = 1 << 30  # Linux writes at most 2 GiB - 4 KiB in one call
+
+
+class LocalBlobs:
+    """Files under ``payloads/``, staged under ``temporary/`` in the same file system, then renamed.
+
+    Directories are made with mode 0700 and files with 0600, whatever the umask. Symbolic links,
+    devices and FIFOs are never followed or opened, and names out of the scheme are refused.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._payloads = os.path.join(root, "payloads")
+        self._temporary = os.path.join(root, "temporary")
+        self._quarantine = os.path.join(root, "quarantine")
+
+    def stage(self, parts: Sequence[Buffer]) -> str:
+        """Write bytes to a temporary file; return its path."""
+        path = os.path.join(self._temporary, f"{os.getpid()}-{os.urandom(6).hex()}")
+        try:
+            fd = os.open(path, _WRITE, 0o600)
+        except FileNotFoundError:
+            _make_folder(self._temporary)
+            fd = os.open(path, _WRITE, 0o600)
+        try:
+            try:
+                for part in parts:
+                    _write_all(fd, part)
+            finally:
+                os.close(fd)
+        except BaseException:  # an interrupt too must not leave half a file
+            self.discard(path)
+            raise
+        return path
+
+    def publish(self, ticket: str, name: str) -> BlobState:
+        """Rename a temporary file to its place."""
+        path = self._path(name)
+        try:
+            os.rename(ticket, path)
+        except FileNotFoundError:
+            _make_folder(self._payloads)
+            _make_folder(os.path.dirname(path))
+            os.rename(ticket, path)
+        return _state(os.lstat(path))
+
+    def discard(self, ticket: str) -> None:
+        """Remove a temporary file, if it is still there."""
+        with contextlib.suppress(OSError):
+            os.unlink(ticket)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a payload file; what is not a regular file is as good as not there."""
+        fd = os.open(self._path(name), _READ)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "this is not a regular file", name)
+        return os.fdopen(fd, "rb", buffering=0)
+
+    def state(self, name: str) -> BlobState:
+        """Return size, blocks and signature of a payload file."""
+        found = os.lstat(self._path(name))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "this is not a regular file", name)
+        return _state(found)
+
+    def delete(self, name: str) -> bool:
+        """Unlink a payload file; one that a reader has open or mapped stays whole for it."""
+        try:
+            os.unlink(self._path(name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def quarantine(self, name: str) -> bool:
+        """Move a payload file to ``quarantine/``."""
+        _make_folder(self._quarantine)
+        try:
+            os.rename(self._path(name), os.path.join(self._quarantine, name.partition("/")[2]))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the payload files; what someone else put there is passed over."""
+        for folder in _entries(self._payloads):
+            for entry in _entries(folder.path):
+                name = f"{folder.name}/{entry.name}"
+                if is_name(name):
+                    yield name
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove temporary files that have not been written to for so long."""
+        swept = 0
+        limit = time.time() - older_than_s
+        for entry in _entries(self._temporary):
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime <= limit:
+                    os.unlink(entry.path)
+                    swept += 1
+        return swept
+
+    def extra_nbytes(self) -> int:
+        """Return the blocks of temporary and quarantined files."""
+        total = 0
+        for folder in (self._temporary, self._quarantine):
+            for entry in _entries(folder):
+                with contextlib.suppress(OSError):
+                    total += _state(entry.stat(follow_symlinks=False)).disk_nbytes
+        return total
+
+    def path(self, name: str) -> str:
+        """Return the file of a payload, for what needs a path: mapping, and people."""
+        return self._path(name)
+
+    def _path(self, name: str) -> str:
+        if not is_name(name):
+            raise OSError(errno.EINVAL, "the index names a file outside the store's own scheme", str(name))
+        return os.path.join(self._payloads, *name.split("/"))
+
+
+def _make_folder(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+
+
+def _entries(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _state(found: os.stat_result) -> BlobState:
+    blocks = getattr(found, "st_blocks", None)
+    # Delayed allocation may not have counted the blocks yet: never believe less than the size.
+    rounded = -(-found.st_size // 4096) * 4096
+    disk = rounded if blocks is None else max(blocks * 512, rounded)
+    return BlobState(found.st_size, disk, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+def _write_all(fd: int, part: Buffer) -> None:
+    view = memoryview(part).cast("B") if len(part) else memoryview(b"")
+    while view:
+        view = view[os.write(fd, view[:_WRITE_AT_ONCE]) :]

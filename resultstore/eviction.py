@@ -1,0 +1,51 @@
+"""Eviction as data: the limits, and what they ask to be freed. Least recently used goes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_RECORD_SHARE = 10
+_RECORD_FLOOR_NBYTES = 512_000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a store may take on the disk."""
+
+    limit: int
+
+    @property
+    def slack(self) -> int:
+        """How far below the limit eviction goes: room for the log, and for other processes' results."""
+        return min(max(2_500_000, self.limit // 100), self.limit // 8)
+
+    def excess(self, used: int, incoming: int) -> int:
+        """Return how many bytes must go before so many more can come; 0 if they fit."""
+        if used + incoming <= self.limit - self.slack // 2:
+            return 0
+        return used + incoming - (self.limit - self.slack)
+
+    def admits(self, nbytes: int) -> bool:
+        """Say whether a single result of this size can be kept at all."""
+        return nbytes <= self.limit - self.slack - _RECORD_FLOOR_NBYTES // 2
+
+    def record_excess(self, record_nbytes: int) -> int:
+        """Return by how much the records themselves, without payloads, exceed their share of a tenth."""
+        return max(0, record_nbytes - max(self.limit // _RECORD_SHARE, _RECORD_FLOOR_NBYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What `Store.reduce_size` was asked for; None is no limit."""
+
+    nbytes: int | None = None
+    """Stored bytes of results."""
+    items: int | None = None
+    """Stored results."""
+    age_s: float | None = None
+    """Seconds since the last access."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return (self.nbytes, self.items, self.age_s) != (None, None, None)

@@ -1,0 +1,86 @@
+"""What a format is: the way of one leaf to bytes and back.
+
+Writing gives a *head* and a *body*; the body is a buffer that is hashed and written without being
+copied. Reading is in two steps, so that the bytes are verified before anything interprets them:
+`room` makes a place of the right size, the vault fills and checks it, `value` turns it into the leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from blake3 import blake3
+
+from resultstore._facts import PayloadFacts
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A leaf ready to be written."""
+
+    format: str
+    suffix: str
+    """The file name's ending, with its dot."""
+    head: bytes
+    body: Buffer
+    digest: Callable[[bytes], bytes]
+    """Takes the BLAKE3 hash of the body, returns the leaf's value digest."""
+    dtype: str | None = None
+    shape: str | None = None
+    order: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the whole payload."""
+        return len(self.head) + len(self.body)
+
+
+class Format(Protocol):
+    """One format. Implementations keep no state; `resultstore.testing.FormatContract` tests them."""
+
+    name: str
+    suffix: str
+    runs_code: bool
+    """Whether reading can run code that the payload names, as pickle does."""
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether a hit would give back this very value: type, content, dtype, order."""
+
+    def encode(self, value: Any) -> Encoded:
+        """Return the bytes of an accepted value."""
+
+    def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:
+        """Return a holder and its writable bytes, as many as the body has.
+
+        Raises DamagedError if the facts contradict each other, before memory is taken.
+        """
+
+    def value(self, holder: Any, facts: PayloadFacts) -> Any:
+        """Return the leaf from a holder whose bytes are filled and verified."""
+
+
+def checksum(head: bytes | memoryview, body_hash: bytes) -> bytes:
+    """Return the checksum of stored bytes: BLAKE3 of the head followed by the BLAKE3 hash of the body.
+
+    A hash of a hash, so that one pass over the body gives both this and the digest of an array.
+    """
+    return blake3(bytes(head) + body_hash).digest()
+
+
+def opaque_digest(format_name: str) -> Callable[[bytes], bytes]:
+    """Return the digest of leaves that are known by their stored bytes alone."""
+    prefix = b"resultstore leaf 1\0" + format_name.encode() + b"\0"
+    return lambda body_hash: blake3(prefix + body_hash).digest()
+
+
+class RawBody:
+    """The reading half of formats whose body is simply held in memory."""
+
+    def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:
+        """Return a bytearray of the body's size."""
+        holder = bytearray(facts.nbytes - facts.head_nbytes)
+        return holder, memoryview(holder)

@@ -1,0 +1,119 @@
+"""Arrays as plain ``.npy`` files, the format of `numpy.lib.format`, readable by ``np.load``."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import io
+import json
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from resultstore._facts import PayloadFacts
+from resultstore._identity.arrays import buffer_of, encode_facts, is_plain, order_of
+from resultstore._identity.encoding import digest, digest_of
+from resultstore.errors import DamagedError
+from resultstore.formats.base import Encoded
+
+Array = np.ndarray[Any, Any]
+
+
+class Npy:
+    """Exact numpy arrays of every dtype that the format keeps whole."""
+
+    name = "npy"
+    suffix = ".npy"
+    runs_code = False
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether this is an array, or a memory map taken as one, of a dtype that survives."""
+        return type(value) in (np.ndarray, np.memmap) and is_faithful(value.dtype)
+
+    def encode(self, value: Array) -> Encoded:
+        """Return header and buffer; the buffer is the array's own where it is contiguous."""
+        array = np.asarray(value)
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = array.copy(order="C")
+        order, dtype, shape = order_of(array), array.dtype, array.shape
+        if is_plain(dtype) and not _has_free_bits(dtype):
+
+            def value_digest(body_hash: bytes) -> bytes:
+                return digest_of(encode_facts(dtype, shape, order, body_hash))
+        else:  # padding bytes lie in the buffer but are no part of the value
+
+            def value_digest(body_hash: bytes) -> bytes:
+                return digest(array)
+
+        return Encoded(
+            self.name,
+            self.suffix,
+            _header(dtype, shape, order),
+            buffer_of(array),
+            value_digest,
+            dtype_text(dtype),
+            json.dumps(list(shape)),
+            order,
+        )
+
+    def room(self, facts: PayloadFacts) -> tuple[Array, memoryview]:
+        """Return an empty array of the dtype, shape and order in the facts, and its buffer."""
+        try:
+            dtype = dtype_from_text(facts.dtype or "")
+            shape = tuple(int(n) for n in json.loads(facts.shape or ""))
+        except Exception as error:  # whatever a tampered text makes numpy raise
+            raise DamagedError(f"the index names no dtype and shape: {facts.dtype!r}, {facts.shape!r}") from error
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != facts.nbytes - facts.head_nbytes:
+            raise DamagedError(f"the size {facts.nbytes} is not that of {facts.dtype} {facts.shape}")
+        array = np.empty(shape, dtype, order="F" if facts.order == "F" else "C")
+        return array, buffer_of(array)
+
+    def value(self, holder: Array, facts: PayloadFacts) -> Array:
+        """Return the array, which owns its memory."""
+        return holder
+
+
+@functools.lru_cache(maxsize=512)
+def is_faithful(dtype: np.dtype[Any]) -> bool:
+    """Say whether a dtype comes back from a ``.npy`` header as it was."""
+    if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufcmMSUV":
+        return False
+    if type(dtype).__module__.partition(".")[0] != "numpy":
+        return False
+    try:
+        back = dtype_from_text(dtype_text(dtype))
+        _header(dtype, (1,), "C")
+    except Exception:  # numpy refuses what its format cannot say with errors of several kinds
+        return False
+    return back == dtype and repr(back) == repr(dtype) and dtype.metadata is None
+
+
+def _has_free_bits(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> bytes:
+    facts = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": order == "F", "shape": shape}
+    out = io.BytesIO()
+    try:
+        npy_format.write_array_header_1_0(out, facts)
+    except ValueError:  # a header over 64 KiB
+        npy_format.write_array_header_2_0(out, facts)
+    return out.getvalue()
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Return a dtype as text: ``<f8``, or a list of fields as a Python literal."""
+    descr = npy_format.dtype_to_descr(dtype)
+    return descr if isinstance(descr, str) else repr(descr)
+
+
+@functools.lru_cache(maxsize=512)
+def dtype_from_text(text: str) -> np.dtype[Any]:
+    """Return the dtype that `dtype_text` described; nothing in the text is evaluated."""
+    dtype = npy_format.descr_to_dtype(ast.literal_eval(text) if text.startswith(("[", "(")) else text)
+    if dtype.hasobject:
+        raise ValueError("a .npy payload holds no objects")
+    return dtype

@@ -1,0 +1,83 @@
+"""Everything else: pickle protocol 5, marked as such, large arrays left out as leaves of their own.
+
+Only the standard library's pickle: what it refuses is not stored. An array that is left out goes by
+a persistent id, its leaf's number, so that aliasing inside the result holds across the two.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from resultstore._facts import PayloadFacts
+from resultstore.errors import DamagedError, UnstorableError
+from resultstore.formats.base import Encoded, RawBody, opaque_digest
+
+OUT_OF_BAND_NBYTES = 1 << 16
+"""Arrays from this size on become leaves; smaller ones would cost more in the index than they save."""
+
+
+class Pickle(RawBody):
+    """A pickled skeleton."""
+
+    name = "pickle"
+    suffix = ".pkl"
+    runs_code = True
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether this is the bytes of a pickle."""
+        return type(value) is bytes
+
+    def encode(self, value: bytes) -> Encoded:
+        """Return the pickle's bytes as the body."""
+        return Encoded(self.name, self.suffix, b"", value, opaque_digest(self.name))
+
+    def value(self, holder: bytearray, facts: PayloadFacts) -> bytearray:
+        """Return the pickle's bytes, not yet loaded."""
+        return holder
+
+
+def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
+    """Return a pickle of a value and the arrays left out of it.
+
+    Raises
+    ------
+    UnstorableError
+        If pickle refuses the value, or something in it.
+    """
+    numpy = sys.modules.get("numpy")
+    array_type = numpy.ndarray if numpy is not None else None
+    leaves: list[Any] = []
+    numbers: dict[int, int] = {}
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, part: Any) -> int | None:
+            if type(part) is not array_type or part.nbytes < OUT_OF_BAND_NBYTES or not is_leaf(part):
+                return None
+            if id(part) not in numbers:
+                numbers[id(part)] = len(leaves)
+                leaves.append(part)  # also keeps the id taken
+            return numbers[id(part)]
+
+    out = io.BytesIO()
+    try:
+        Pickler(out, protocol=5).dump(value)
+    except Exception as error:  # __reduce__ is anyone's code
+        raise UnstorableError(f"pickle refuses it ({type(error).__name__}: {error})") from error
+    return out.getvalue(), leaves
+
+
+def load(data: bytes | bytearray, leaves: Sequence[Any]) -> Any:
+    """Return the value of a pickle made by `dump`. Runs the code that the pickle names."""
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, number: int) -> Any:
+            return leaves[number]
+
+    try:
+        return Unpickler(io.BytesIO(data)).load()
+    except Exception as error:
+        raise DamagedError(f"it cannot be unpickled here ({type(error).__name__}: {error})") from error

@@ -1,0 +1,407 @@
+"""A result as a tree with leaves: a small skeleton without pickle, and arrays on their own.
+
+The skeleton of a plain result is JSON, a list of nodes ``[tag, child, ...]`` in which parts come
+before the wholes that contain them; the last node is the result. A child is a JSON value that stands
+for itself, or ``[n]``, the node with number n. Two places that hold one object refer to one node, so
+aliasing and cycles survive, and no depth is too deep. The tags are listed in
+``docs/format/skeleton.md``.
+
+What is not plain is pickled as a whole, its large arrays left out as leaves: one rule, under which
+aliasing between the plain and the pickled part holds too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultstore.errors import DamagedError, StoreError, UnstorableError
+from resultstore.formats import pickled
+from resultstore.formats.registry import format_named
+
+BYTES_LEAF_NBYTES = 1024
+"""Byte strings from this size on are leaves; shorter ones lie in the skeleton."""
+_INT_TEXT_BITS = 10_000
+"""Longer integers are written in hex: Python refuses to print them as decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value to be stored on its own."""
+
+    value: Any
+    format: str
+    path: str
+    writeable: bool = True
+
+
+@dataclass(slots=True)
+class Tree:
+    """A result taken apart."""
+
+    kind: str
+    """``"none" | "bool" | "int" | "float" | "str"``: the value itself; ``"leaf"``: leaf 0 is the
+    result; ``"tree"``: the skeleton is JSON text; ``"pickle"``: the skeleton is a pickle."""
+    value: Any = None
+    """The scalar, the JSON text, or the pickle's bytes."""
+    leaves: list[Leaf] = field(default_factory=list)
+
+
+class _NotPlain(Exception):
+    """A part is of a type that the skeleton does not know."""
+
+
+def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
+    """Return a result as a skeleton and its leaves.
+
+    Raises
+    ------
+    UnstorableError
+        If the result needs pickle, and that is not allowed or refuses it.
+    """
+    scalar = _scalar_kind(result)
+    if scalar is not None:
+        return Tree(scalar, result)
+    format_name = _leaf_format(result)
+    if format_name is not None:
+        return Tree("leaf", None, [Leaf(result, format_name, "", _is_writeable(result))])
+    try:
+        return _Planter().plant(result)
+    except _NotPlain as reason:
+        if not allow_pickle:
+            raise UnstorableError(f"{reason} needs pickle, which this store does not allow") from None
+        data, arrays = pickled.dump(result, lambda part: _leaf_format(part) is not None)
+        leaves = [Leaf(a, "npy", f"<array {i}>", a.flags.writeable) for i, a in enumerate(arrays)]
+        return Tree("pickle", data, leaves)
+
+
+def put_together(kind: str, skeleton: Any, leaves: Sequence[Any]) -> Any:
+    """Return the result of a skeleton (JSON text or a pickle's bytes) and its loaded leaves."""
+    if kind == "leaf":
+        return leaves[0]
+    if kind == "pickle":
+        return pickled.load(skeleton, leaves)
+    try:
+        return _grow(json.loads(skeleton), leaves)
+    except StoreError:
+        raise
+    except Exception as error:  # a tampered skeleton can fail in any way
+        raise DamagedError(f"the skeleton cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _scalar_kind(value: Any) -> str | None:
+    kind = type(value)
+    if value is None:
+        return "none"
+    if kind is bool:
+        return "bool"
+    if kind is int:
+        return "int" if -(2**63) <= value < 2**63 else None
+    if kind is float:
+        return "float" if value == value or struct.pack(">d", value) == _PLAIN_NAN else None
+    if kind is str:
+        return "str" if len(value) <= 4096 and "\0" not in value and _is_unicode(value) else None
+    return None
+
+
+_PLAIN_NAN = struct.pack(">d", math.nan)
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text has no lone surrogates, which no file and no database takes."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _leaf_format(value: Any) -> str | None:
+    """Return the format that keeps a value as a leaf, or None."""
+    if type(value) is bytes:
+        return "bytes" if len(value) >= BYTES_LEAF_NBYTES else None
+    if type(value).__module__ == "numpy" and format_named("npy").accepts(value):
+        return "npy"
+    return None
+
+
+def _is_writeable(value: Any) -> bool:
+    flags = getattr(value, "flags", None)
+    return flags is None or type(value) is not _ndarray() or bool(flags.writeable)
+
+
+def _ndarray() -> Any:
+    return sys.modules["numpy"].ndarray
+
+
+# -- taking apart ------------------------------------------------------------------------------
+
+
+def _b64(data: bytes | bytearray | memoryview) -> str:
+    return base64.b64encode(data).decode()
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A container whose parts are being visited."""
+
+    head: list[Any]
+    parts: Iterator[Any]
+    reference: list[int | None]
+    steps: Iterator[str]
+    step: str = ""
+
+
+class _Planter:
+    """Visits a result's parts without recursion, each object once."""
+
+    def __init__(self) -> None:
+        self._nodes: list[list[Any]] = []
+        self._leaves: list[Leaf] = []
+        self._references: dict[int, list[int | None]] = {}
+        self._mutable: set[int] = set()
+        self._keep: list[Any] = []
+        self._stack: list[_Frame] = []
+
+    def plant(self, result: Any) -> Tree:
+        root = self._entry(result)
+        while self._stack:
+            frame = self._stack[-1]
+            for part in frame.parts:
+                frame.step = next(frame.steps, "")
+                depth = len(self._stack)
+                frame.head.append(self._entry(part))
+                if len(self._stack) > depth:
+                    break  # the part is a container: visit its parts first
+            else:
+                self._stack.pop()
+                self._finish(frame.head, frame.reference)
+        if not isinstance(root, list):  # a scalar that no column of the index takes
+            self._nodes.append(["is", root])
+        return Tree("tree", json.dumps(self._nodes, separators=(",", ":")), self._leaves)
+
+    def _finish(self, node: list[Any], reference: list[int | None]) -> None:
+        reference[0] = len(self._nodes)
+        self._nodes.append(node)
+
+    def _entry(self, part: Any) -> Any:
+        """Return what stands for a part inside its container; start the visit of a container."""
+        kind = type(part)
+        if part is None or kind is bool:
+            return part
+        if kind is int and part.bit_length() < _INT_TEXT_BITS:
+            return part
+        if kind is float and math.isfinite(part):
+            return part
+        if kind is str and _is_unicode(part):
+            return part
+        known = self._references.get(id(part))
+        if known is not None:
+            if known[0] is None and id(part) not in self._mutable:
+                raise _NotPlain(f"a {kind.__name__} that contains itself")
+            return known
+        reference: list[int | None] = [None]
+        self._references[id(part)] = reference
+        self._keep.append(part)
+        node = _atom(part, kind)
+        if node is not None:
+            self._finish(node, reference)
+            return reference
+        format_name = _leaf_format(part)
+        if format_name is not None:
+            path = "".join(frame.step for frame in self._stack)
+            self._finish(["leaf", len(self._leaves)], reference)
+            self._leaves.append(Leaf(part, format_name, path, _is_writeable(part)))
+            return reference
+        self._open(part, kind, reference)
+        return reference
+
+    def _open(self, part: Any, kind: type, reference: list[int | None]) -> None:
+        if kind in (list, tuple, set, frozenset):
+            steps = iter(()) if kind in (set, frozenset) else (f"[{i}]" for i in range(len(part)))
+            frame = _Frame([_TAGS[kind]], iter(part), reference, steps)
+        elif kind in (dict, OrderedDict):
+            flat = (x for item in list(part.items()) for x in item)
+            labels = (x for key in list(part) for x in ("", f"[{key!r:.40}]"))
+            frame = _Frame([_TAGS[kind]], flat, reference, labels)
+        elif kind is slice:
+            frame = _Frame(["slice"], iter((part.start, part.stop, part.step)), reference, iter(()))
+        elif kind.__module__ == "numpy" and getattr(part, "dtype", None) == object and kind is _ndarray():
+            order = "F" if part.flags.f_contiguous and not part.flags.c_contiguous else "C"
+            items = part.ravel(order=order).tolist()
+            head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
+            frame = _Frame(head, iter(items), reference, (f".flat[{i}]" for i in range(len(items))))
+        else:
+            raise _NotPlain(f"a {kind.__module__}.{kind.__qualname__}")
+        if kind in (list, dict, OrderedDict, set) or frame.head[0] == "objects":
+            self._mutable.add(id(part))
+        self._stack.append(frame)
+
+    def _inner_list(self, shape: tuple[int, ...]) -> str:
+        return "x".join(map(str, shape))
+
+
+_TAGS: dict[type, str] = {
+    list: "list",
+    tuple: "tuple",
+    dict: "dict",
+    OrderedDict: "odict",
+    set: "set",
+    frozenset: "frozenset",
+}
+
+
+def _atom(part: Any, kind: type) -> list[Any] | None:
+    """Return the node of a value without parts, or None."""
+    if kind is float:
+        return ["float", struct.pack(">d", part).hex()]
+    if kind is complex:
+        return ["complex", struct.pack(">dd", part.real, part.imag).hex()]
+    if kind is int:
+        return ["int", hex(part)]
+    if kind is str:
+        return ["str", _b64(part.encode("utf-8", "surrogatepass"))]
+    if kind is bytes:
+        return ["bytes", _b64(part)] if len(part) < BYTES_LEAF_NBYTES else None
+    if kind is bytearray:
+        return ["bytearray", _b64(part)]
+    if part is Ellipsis:
+        return ["ellipsis"]
+    if kind is range:
+        return ["range", *(n if n.bit_length() < _INT_TEXT_BITS else _refuse(kind) for n in (part.start, part.stop, part.step))]
+    if kind.__module__ == "numpy":
+        return _numpy_scalar(part, kind)
+    return _standard_value(part, kind)
+
+
+def _refuse(kind: type) -> Any:
+    raise _NotPlain(f"a {kind.__name__} of very long integers")
+
+
+def _numpy_scalar(part: Any, kind: type) -> list[Any] | None:
+    numpy = sys.modules["numpy"]
+    if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU" or not part.dtype.itemsize:
+        return None
+    data = part.tobytes()
+    if part.dtype.kind in "SU" and numpy.frombuffer(data, part.dtype)[0] != part:
+        return None  # trailing NULs, which numpy cuts off
+    return ["numpy", part.dtype.str, _b64(data)]
+
+
+def _standard_value(part: Any, kind: type) -> list[Any] | None:
+    if kind.__module__.partition(".")[0] not in ("datetime", "decimal", "fractions", "pathlib", "uuid"):
+        return None
+    from resultstore._identity.standard import TYPES
+
+    value_type = TYPES.get(kind)
+    if value_type is None:
+        return None
+    try:
+        parts = value_type.parts(part)
+    except StoreError:
+        return None  # a time zone of an unknown kind
+    if kind.__name__ == "UUID":
+        parts = (parts[0].hex(),)
+    if value_type.name.startswith("pathlib") and not _is_unicode(parts[0]):
+        return None
+    return ["value", value_type.name, _jsonable(parts)]
+
+
+def _jsonable(parts: Any) -> Any:
+    return [_jsonable(p) if isinstance(p, tuple) else p for p in parts]
+
+
+# -- putting together --------------------------------------------------------------------------
+
+
+def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
+    built: list[Any] = [_SHELLS[node[0]]() if node[0] in _SHELLS else None for node in nodes]
+    for number, (tag, *parts) in enumerate(nodes):
+        if tag == "objects":
+            built[number] = _object_shell(parts)
+    for number, (tag, *parts) in enumerate(nodes):
+        if tag in _ATOMS:
+            built[number] = _ATOMS[tag](*parts)
+            continue
+        if tag == "leaf":
+            built[number] = leaves[parts[0]]
+            continue
+        skip = 3 if tag == "objects" else 0
+        values = [built[p[0]] if type(p) is list else p for p in parts[skip:]]
+        if tag in ("dict", "odict"):
+            built[number].update(zip(values[::2], values[1::2], strict=True))
+        elif tag == "list":
+            built[number].extend(values)
+        elif tag == "set":
+            built[number].update(values)
+        elif tag == "objects":
+            _fill_objects(built[number], parts, values)
+        else:
+            built[number] = _BUILDERS[tag](values)
+    return built[-1]
+
+
+_SHELLS: dict[str, Callable[[], Any]] = {"list": list, "dict": dict, "odict": OrderedDict, "set": set}
+_BUILDERS: dict[str, Callable[[list[Any]], Any]] = {
+    "tuple": tuple,
+    "frozenset": frozenset,
+    "slice": lambda values: slice(*values),
+    "is": lambda values: values[0],
+}
+
+
+def _object_shell(parts: list[Any]) -> Any:
+    import numpy
+
+    shape = tuple(map(int, parts[0].split("x"))) if parts[0] else ()
+    if math.prod(shape) != len(parts) - 3:
+        raise DamagedError("an object array's shape is not that of its items")
+    return numpy.empty(shape, dtype=object, order=parts[1])
+
+
+def _fill_objects(array: Any, parts: list[Any], values: list[Any]) -> None:
+    flat = array.reshape(-1, order=parts[1])
+    for i, value in enumerate(values):
+        flat[i] = value
+    array.flags.writeable = parts[2]
+
+
+def _build_numpy(dtype: str, data: str) -> Any:
+    import numpy
+
+    kind = numpy.dtype(dtype)
+    if kind.hasobject:
+        raise DamagedError("a scalar holds no objects")
+    return numpy.frombuffer(base64.b64decode(data), kind)[0]
+
+
+def _build_value(name: str, parts: list[Any]) -> Any:
+    from resultstore._identity.standard import TYPES
+
+    for value_type in TYPES.values():
+        if value_type.name == name:
+            if name == "uuid.UUID":
+                return value_type.build(bytes.fromhex(parts[0]))
+            return value_type.build(*(tuple(p) if isinstance(p, list) else p for p in parts))
+    raise DamagedError(f"no value type is called {name!r}")
+
+
+_ATOMS: dict[str, Callable[..., Any]] = {
+    "float": lambda text: struct.unpack(">d", bytes.fromhex(text))[0],
+    "complex": lambda text: complex(*struct.unpack(">dd", bytes.fromhex(text))),
+    "int": lambda text: int(text, 16),
+    "str": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
+    "bytes": base64.b64decode,
+    "bytearray": lambda text: bytearray(base64.b64decode(text)),
+    "ellipsis": lambda: Ellipsis,
+    "range": range,
+    "numpy": _build_numpy,
+    "value": _build_value,
+}

@@ -1,0 +1,16 @@
+"""What to look for: a query as plain data, without SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which calls to find: all conditions must hold."""
+
+    function: str | None = None
+    """The function's full name."""
+    arguments: Mapping[str, bytes] = field(default_factory=dict)
+    """For each of these arguments, the token of its value."""

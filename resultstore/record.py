@@ -1,0 +1,190 @@
+"""Records of past calls: facts first, payloads only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any, Protocol, overload
+
+from resultstore._sizes import format_seconds, format_size
+
+_PAGE = 500
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An argument that the index describes but does not hold, such as an array."""
+
+    kind: str
+    """The type's name."""
+    text: str
+    """What it was, in short: ``"ndarray 512x512 float64"``."""
+    token: bytes | None = None
+    """Its digest (or short encoding), or None if it was ignored."""
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The facts of one past call.
+
+    Attributes
+    ----------
+    function : str
+        The function's name, ``"package.module.f"``.
+    version : int or str
+        Which version of the function ran: 1, 2, 3 in order of appearance, or its label.
+    fingerprint : bytes
+        The digest, 32 bytes, of the code and what it depends on.
+    arguments : dict
+        Argument names and values, as they were before the function ran. Numbers and short strings are
+        themselves, everything else is a `Summary`.
+    created_at, accessed_at : datetime
+        When it was computed and last asked for, in UTC.
+    access_count : int
+        How many hits it has had.
+    duration : float
+        How long the function ran, in seconds.
+    nbytes : int
+        Stored bytes of the result.
+    state : str
+        ``"stored"``, ``"evicted"`` or ``"not stored"``.
+    key : bytes
+        The call's key, 32 bytes.
+    note : str or None
+        Why it is not stored.
+    """
+
+    function: str
+    version: int | str
+    fingerprint: bytes
+    arguments: dict[str, Any]
+    created_at: datetime
+    accessed_at: datetime
+    access_count: int
+    duration: float
+    nbytes: int
+    state: str
+    key: bytes
+    note: str | None = None
+    _load: Callable[[Record], Any] = field(repr=False, compare=False, kw_only=True)
+
+    @property
+    def key_hex(self) -> str:
+        """The call's key as text."""
+        return self.key.hex()
+
+    def load(self) -> Any:
+        """Return the result.
+
+        Raises
+        ------
+        MissingError
+            If the payload was evicted, cleared, never stored, or is damaged.
+        """
+        return self._load(self)
+
+
+class RecordSource(Protocol):
+    """Where records come from, page by page."""
+
+    def count(self) -> int:
+        """Return how many records there are now."""
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        """Return some records, newest first."""
+
+
+class Records(Sequence[Record]):
+    """The records that a query found: a lazy sequence, newest first.
+
+    Nothing is read before it is asked for: ``len``, iteration (in pages), slices and single records
+    each ask the index anew. No payload is opened until `Record.load`.
+    """
+
+    def __init__(self, source: RecordSource, start: int = 0, stop: int | None = None) -> None:
+        self._source = source
+        self._start = start
+        self._stop = stop
+
+    def __len__(self) -> int:
+        count = self._source.count()
+        stop = count if self._stop is None else min(self._stop, count)
+        return max(0, stop - self._start)
+
+    def __bool__(self) -> bool:
+        return self.first() is not None
+
+    def __iter__(self) -> Iterator[Record]:
+        offset = self._start
+        while self._stop is None or offset < self._stop:
+            limit = _PAGE if self._stop is None else min(_PAGE, self._stop - offset)
+            page = self._source.page(offset, limit)
+            yield from page
+            if len(page) < limit:
+                return
+            offset += limit
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return [self[i] for i in range(start, stop, step)]
+            return Records(self._source, self._start + start, self._start + max(start, stop))
+        position = index + len(self) if index < 0 else index
+        if position >= 0 and (self._stop is None or self._start + position < self._stop):
+            page = self._source.page(self._start + position, 1)
+            if page:
+                return page[0]
+        raise IndexError(f"there is no record number {index}")
+
+    def first(self) -> Record | None:
+        """Return the newest record, or None."""
+        page = self._source.page(self._start, 1) if self._stop is None or self._start < self._stop else []
+        return page[0] if page else None
+
+    def __repr__(self) -> str:
+        count = len(self)
+        if not count:
+            return "no calls"
+        rows = [_COLUMNS, *map(_cells, self[:_SHOWN])]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if count > _SHOWN:
+            lines.append(f"... {count} calls in all")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        count = len(self)
+        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>" for record in self[:_SHOWN]
+        )
+        more = f"<p>{count} calls in all</p>" if count > _SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+_COLUMNS = ("function", "version", "arguments", "created", "duration", "size", "hits", "state")
+
+
+def _cells(record: Record) -> tuple[str, ...]:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in record.arguments.items())
+    return (
+        record.function,
+        str(record.version),
+        arguments if len(arguments) <= 60 else arguments[:57] + "...",
+        f"{record.created_at:%Y-%m-%d %H:%M:%S}",
+        format_seconds(record.duration),
+        format_size(record.nbytes),
+        str(record.access_count),
+        record.state,
+    )
