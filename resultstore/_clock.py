@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 def now() -> float:
@@ -13,4 +13,4 @@ def now() -> float:
 
 def to_datetime(epoch_s: float) -> datetime:
     """Return an epoch number as a timezone-aware UTC datetime."""
-    return datetime.fromtimestamp(epoch_s, timezone.utc)
+    return datetime.fromtimestamp(epoch_s, UTC)

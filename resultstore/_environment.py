@@ -1,4 +1,4 @@
-"""This process and its machine, as the index remembers them: once per process, at its first write."""
+"""The process and its machine, as the index remembers them: once per process, at its first write."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
 from resultstore._facts import FunctionFacts
@@ -15,14 +15,25 @@ from resultstore._report import Reporter, logger
 from resultstore._vault import MISS, Computed, Vault
 from resultstore.errors import DigestError
 
-if TYPE_CHECKING:
-    from resultstore._store import Store
-
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class CachedFunction(Generic[P, R]):
+class Owner(Protocol):
+    """What a cached function needs of its store."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether a call that cannot be cached raises."""
+
+    def cache(self, func: Any, ignore: Any = None) -> Any:
+        """Decorate a function."""
+
+    def clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
+        """Remove a function's calls."""
+
+
+class CachedFunction(Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -35,7 +46,9 @@ class CachedFunction(Generic[P, R]):
         Where the results lie.
     """
 
-    def __init__(self, func: Callable[P, R], store: Store, vault: Vault | None, ignore: Iterable[str] = ()) -> None:
+    __qualname__: str
+
+    def __init__(self, func: Callable[P, R_co], store: Owner, vault: Vault | None, ignore: Iterable[str] = ()) -> None:
         names.check_kind(func)
         self._identity = Identity(func, ignore)
         self.func = func
@@ -50,7 +63,7 @@ class CachedFunction(Generic[P, R]):
         """The name under which the store knows the function: ``"package.module.f"``."""
         return self._identity.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
             return self.func(*args, **kwargs)
@@ -78,7 +91,7 @@ class CachedFunction(Generic[P, R]):
         vault.keep(Computed(key, facts, arguments, _clock.now(), duration, tuple(children)), result)
         return result
 
-    def _call_uncached(self, reporter: Reporter, error: DigestError, args: Any, kwargs: Any) -> R:
+    def _call_uncached(self, reporter: Reporter, error: DigestError, args: Any, kwargs: Any) -> R_co:
         """Call the function, and say once why nothing is stored."""
         if self.store.strict:
             raise error
@@ -129,7 +142,7 @@ class CachedFunction(Generic[P, R]):
         warn : bool, default True
             Accepted for joblib's sake; the removal is logged, not warned of.
         """
-        return self.store._clear_function(self.name, self._identity.place, self._present_fingerprint())
+        return self.store.clear_function(self.name, self._identity.place, self._present_fingerprint())
 
     def _present_fingerprint(self) -> bytes | None:
         try:
@@ -142,12 +155,13 @@ class CachedFunction(Generic[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if names.is_reachable(self):
-            return self.__qualname__
+            return str(self.__qualname__)
         return _rebuild, (self.store, self.func, self.ignore)
 
 
-def _rebuild(store: Store, func: Callable[..., Any], ignore: tuple[str, ...]) -> CachedFunction[..., Any]:
-    return store.cache(func, ignore=ignore)
+def _rebuild(store: Owner, func: Callable[..., Any], ignore: tuple[str, ...]) -> CachedFunction[..., Any]:
+    cached: CachedFunction[..., Any] = store.cache(func, ignore=ignore)
+    return cached
 
 
 closures.TRANSPARENT[CachedFunction] = lambda cached: names.innermost(cached.func)

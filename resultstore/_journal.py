@@ -35,7 +35,7 @@ class Journal:
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records whose lines are whole, oldest first."""
         try:
-            file = open(self.path, "rb")
+            file = open(self.path, "rb")  # noqa: SIM115 -- only its absence is expected here
         except FileNotFoundError:
             return
         with file:
@@ -69,7 +69,9 @@ class Journal:
             return 0
 
     def _write(self, path: str, data: bytes, flag: int) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600)
+        fd = os.open(
+            path, os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600
+        )
         try:
             view = memoryview(data)
             while view:

@@ -39,16 +39,16 @@ def make_settings(
     if "\0" in place or not os.fsdecode(location):
         raise OptionError("location", location, "this cannot be a path")
     if os.path.lexists(place) and not os.path.isdir(place):
-        raise LocationError(
-            f"{place} is a file: a store is a directory. Give another path, or move the file away."
-        )
+        raise LocationError(f"{place} is a file: a store is a directory. Give another path, or move the file away.")
     if allow_pickle not in (None, True, False):
         raise OptionError("allow_pickle", allow_pickle, "write True, False, or None for the default")
     limit = None
     if size_limit is not None:
         limit = parse_size(size_limit, "size_limit")
         if limit < MINIMUM_LIMIT:
-            raise OptionError("size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit")
+            raise OptionError(
+                "size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit"
+            )
     return Settings(place, limit, allow_pickle, bool(strict))
 
 

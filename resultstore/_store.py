@@ -199,7 +199,9 @@ class Store:
         except (StoreError, OSError, sqlite3.Error) as error:
             raise MissingError(f"the result of {record.function} cannot be loaded: {error}") from error
         if value is MISS:
-            raise MissingError(f"the result of {record.function}, key {record.key_hex}, is no longer stored: {record.note or record.state}")
+            raise MissingError(
+                f"the result of {record.function}, key {record.key_hex}, is not stored: {record.note or record.state}"
+            )
         return value
 
     def stats(self) -> Stats:
@@ -224,7 +226,18 @@ class Store:
             return 0
         return self._drop(Query())
 
-    def _clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
+    def clear_function(self, name: str, place: str = "", fingerprint: bytes | None = None) -> int:
+        """Remove all calls of a function by its name; return how many went.
+
+        Parameters
+        ----------
+        name : str
+            The full name, ``"package.module.f"``.
+        place : str, default ""
+            The script or notebook of a ``__main__`` function.
+        fingerprint : bytes, optional
+            Also the version with this fingerprint, wherever it was defined.
+        """
         if self._vault is None:
             return 0
         from resultstore._index.select import version_call_ids
@@ -333,8 +346,10 @@ def _reopen(place: str | None, location: Any, options: dict[str, Any]) -> Store:
     return store
 
 
-def _check_items(items_limit: int | None) -> int | None:
-    if items_limit is not None and (isinstance(items_limit, bool) or not isinstance(items_limit, int) or items_limit < 0):
+def _check_items(items_limit: object) -> int | None:
+    if items_limit is None:
+        return None
+    if isinstance(items_limit, bool) or not isinstance(items_limit, int) or items_limit < 0:
         raise OptionError("items_limit", items_limit, "write how many results to keep, 0 or more")
     return items_limit
 

@@ -58,7 +58,9 @@ class Problem:
     fixed: bool = False
 
 
-def drop_in_batches(vault: Vault, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> int:
+def drop_in_batches(
+    vault: Vault, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False
+) -> int:
     """Drop calls some at a time, so that no write transaction is long; return how many went."""
     count = 0
     iterator = iter(call_ids)

@@ -33,6 +33,7 @@ from resultstore._facts import (
     PayloadFacts,
     ResultFacts,
 )
+from resultstore._identity.closures import SCHEME
 from resultstore._index.index import CallRow, Dropped, Index, PayloadGone
 from resultstore._journal import Journal
 from resultstore._locks import Gate
@@ -53,7 +54,7 @@ INLINE_NBYTES = 16_384
 GATE_WAIT_S = 10.0
 _FLUSH_S, _FLUSH_COUNT = 5.0, 1000
 _RECORD_NBYTES = 500
-_STALE_S = 3600.0
+_STALE_S, _UPGRADE_WAIT_S = 3600.0, 600.0
 _FAULTS = (sqlite3.Error, OSError, SchemaError, BusyError)
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
@@ -93,7 +94,7 @@ class Vault:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.place = settings.place
-        self.index = Index(self.place, settings.size_limit)
+        self.index = Index(self.place, settings.size_limit, {"encoding": "1", "fingerprint scheme": str(SCHEME)})
         self.blobs = LocalBlobs(self.place)
         self.journal = Journal(self.place)
         self.gate = Gate(self.place)
@@ -105,6 +106,9 @@ class Vault:
         self._armed = False
         self.allow_pickle = self._judge_pickle()
         _all.add(self)
+        if self.index.connections.is_older:
+            with self.gate.held(_UPGRADE_WAIT_S):
+                self.index.upgrade()
 
     def _judge_pickle(self) -> bool:
         """Decide on pickle: by the option, else by whether others could plant one."""
@@ -146,7 +150,9 @@ class Vault:
             self.reporter.warn(function, "missing", f"a payload file is gone and its result is computed again: {error}")
             return MISS
         except Exception as error:  # whatever a damaged or tampered store makes a library raise
-            self.reporter.warn(function, "reading", f"the store {self.place} cannot be read ({error}); computing instead")
+            self.reporter.warn(
+                function, "reading", f"the store {self.place} cannot be read ({error}); computing instead"
+            )
             return MISS
         self._touch(row.id)
         return value
@@ -283,7 +289,9 @@ class Vault:
         nbytes = sum(part.facts.nbytes for part in parts)
         if self.settings.size_limit is not None and not Budget(self.settings.size_limit).admits(nbytes):
             limit = format_size(self.settings.size_limit)
-            self._refuse(computed, "too large", f"a result of {format_size(nbytes)} is not stored: the store's limit is {limit}")
+            self._refuse(
+                computed, "too large", f"a result of {format_size(nbytes)} is not stored: the store's limit is {limit}"
+            )
             return
         try:
             try:
@@ -342,7 +350,9 @@ class Vault:
                 facts = part.facts
                 if facts.nbytes <= INLINE_NBYTES:
                     facts = replace(facts, inline=b"".join((part.encoded.head, part.encoded.body)))
-                elif facts.digest in written or lean and any(map(self._stands, self.index.equal_payloads(facts.digest, facts.format))):
+                elif facts.digest in written or (
+                    lean and any(map(self._stands, self.index.equal_payloads(facts.digest, facts.format)))
+                ):
                     pass  # an equal payload is there already: the transaction looks again
                 else:
                     tickets[i] = self.blobs.stage([part.encoded.head, part.encoded.body])
@@ -414,7 +424,9 @@ class Vault:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.place, 0o700)
             # Marks for backup programs and git; never put into a directory that was somebody's before.
-            _write_mark(self.place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n")
+            _write_mark(
+                self.place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n"
+            )
             _write_mark(self.place, ".gitignore", "# made by resultstore\n*\n")
 
     @contextlib.contextmanager
@@ -449,7 +461,12 @@ class Vault:
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
-        return self.index.disk_nbytes() + self.index.total().file_nbytes + self.journal.nbytes() + self.blobs.extra_nbytes()
+        return (
+            self.index.disk_nbytes()
+            + self.index.total().file_nbytes
+            + self.journal.nbytes()
+            + self.blobs.extra_nbytes()
+        )
 
     def _make_room(self, incoming: int) -> None:
         """Evict, least recently used first, until so many more bytes fit. The gate is held."""

@@ -167,7 +167,8 @@ class Records(Sequence[Record]):
         count = len(self)
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>" for record in self[:_SHOWN]
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>"
+            for record in self[:_SHOWN]
         )
         more = f"<p>{count} calls in all</p>" if count > _SHOWN else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"

@@ -29,7 +29,7 @@ def buffer_of(array: np.ndarray[Any, Any]) -> memoryview:
     """Return the bytes of a contiguous array in memory order, without copying them."""
     flat = array.reshape(-1, order="F" if order_of(array) == "F" else "C")
     # A view as bytes: not every dtype (datetime64, void) speaks the buffer protocol itself.
-    return memoryview(flat.view(np.uint8)) if array.size and array.itemsize else memoryview(b"")
+    return memoryview(flat.view(np.uint8).data) if array.size and array.itemsize else memoryview(b"")
 
 
 def hash_buffer(array: np.ndarray[Any, Any]) -> bytes:
@@ -78,7 +78,7 @@ def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
         fields = []
         for name in dtype.names:
             field = dtype.fields[name]
-            title = field[2] if len(field) > 2 else None  # type: ignore[misc]
+            title = field[2] if len(field) > 2 else None
             fields.append((name, title, _dtype_parts(field[0]), field[1]))
         return ("struct", tuple(fields), dtype.itemsize, dtype.isalignedstruct)
     if dtype.kind not in "biufcmMSUVO" or type(dtype).__module__.partition(".")[0] != "numpy":
@@ -91,7 +91,7 @@ def _needs_walk(dtype: np.dtype[Any]) -> bool:
     if dtype.subdtype is not None:
         return _needs_walk(dtype.subdtype[0])
     if dtype.names is None:
-        return dtype.hasobject or dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
+        return dtype.hasobject or (dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8)
     assert dtype.fields is not None
     end = 0
     for name in dtype.names:
@@ -111,7 +111,7 @@ def encode_facts(dtype: np.dtype[Any], shape: tuple[int, ...], order: str, buffe
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
     """Say whether an array of this dtype is wholly described by its buffer."""
-    return not (dtype.hasobject or dtype.names is not None and _needs_walk(dtype))
+    return not (dtype.hasobject or (dtype.names is not None and _needs_walk(dtype)))
 
 
 def _array(array: np.ndarray[Any, Any]) -> Node:

@@ -58,11 +58,15 @@ def make_binder(func: Callable[..., Any], ignore: Iterable[str] = ()) -> Binder:
     ignored = frozenset({"*": star, "**": double_star}.get(name, name) or name for name in ignore)
     for name in ignored - frozenset(names):
         known = ", ".join(names) or "none"
-        raise OptionError("ignore", list(ignore), f"{name!r} is not a parameter of this function; its parameters: {known}")
+        raise OptionError(
+            "ignore", list(ignore), f"{name!r} is not a parameter of this function; its parameters: {known}"
+        )
     return Binder(bind, names, star, double_star, ignored)
 
 
-def _compile(func: types.FunctionType) -> tuple[tuple[str, ...], str | None, str | None, Callable[..., tuple[Any, ...]]]:
+def _compile(
+    func: types.FunctionType,
+) -> tuple[tuple[str, ...], str | None, str | None, Callable[..., tuple[Any, ...]]]:
     """Compile ``def f(<the function's parameters>): return (<each of them>,)``."""
     code = func.__code__
     count, only = code.co_argcount, code.co_kwonlyargcount
@@ -84,7 +88,11 @@ def _compile(func: types.FunctionType) -> tuple[tuple[str, ...], str | None, str
         parts.append("**" + double_star)
     names = tuple(plain + ([star] if star else []) + keyword_only + ([double_star] if double_star else []))
     namespace: dict[str, Any] = {}
-    exec(f"def bind({', '.join(parts)}):\n    return ({''.join(name + ', ' for name in names)})", {"__builtins__": {}}, namespace)
+    exec(  # noqa: S102 -- parameter names are identifiers, and nothing else enters the text
+        f"def bind({', '.join(parts)}):\n    return ({''.join(name + ', ' for name in names)})",
+        {"__builtins__": {}},
+        namespace,
+    )
     bind: types.FunctionType = namespace["bind"]
     bind.__code__ = bind.__code__.replace(co_name=func.__name__, co_qualname=func.__qualname__)  # for Python's messages
     bind.__qualname__ = func.__qualname__
@@ -108,7 +116,9 @@ def _bind_ufunc(func: Any) -> Callable[..., tuple[Any, ...]]:
     return bind
 
 
-def _bind_partial(partial: functools.partial[Any], bind: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+def _bind_partial(
+    partial: functools.partial[Any], bind: Callable[..., tuple[Any, ...]]
+) -> Callable[..., tuple[Any, ...]]:
     """Bind a partial's call as the call of its function that it is."""
     placeholder = getattr(functools, "Placeholder", None)  # Python 3.14
 

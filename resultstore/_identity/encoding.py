@@ -141,7 +141,7 @@ def _unordered(tag: bytes) -> Callable[[Any], Node]:
     def node(value: Any) -> Node:
         parts = []
         for part in value:
-            parts.append((yield part))
+            parts.append((yield part))  # noqa: PERF401 -- a comprehension cannot yield
         return b"".join([tag, length(len(value)), *sorted(parts)])
 
     return node

@@ -117,7 +117,9 @@ class Identity:
             if name == binder.double_star:
                 for extra in sorted(values[i]):
                     counts = i in tokens
-                    facts.append(_describe(len(facts), extra, values[i][extra], token(values[i][extra]) if counts else None))
+                    facts.append(
+                        _describe(len(facts), extra, values[i][extra], token(values[i][extra]) if counts else None)
+                    )
             elif name != binder.star or values[i]:
                 facts.append(_describe(len(facts), name, values[i], tokens.get(i)))
         return tuple(facts)
@@ -132,7 +134,7 @@ def _describe(position: int, name: str, value: Any, value_token: bytes | None) -
     kind = type(value)
     number: float | None = None
     text: str | None = None
-    if kind is bool or kind is float or kind is int and abs(value) <= _EXACT:
+    if kind is bool or kind is float or (kind is int and abs(value) <= _EXACT):
         number = float(value)
         number = None if number != number else number  # SQL has no NaN: kind says float, number is empty
     elif kind is int:

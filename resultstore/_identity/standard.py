@@ -28,7 +28,7 @@ class ValueType:
     build: Callable[..., Any]
 
 
-def _zone_parts(zone: datetime.tzinfo | None) -> tuple[Any, ...] | None:
+def _zone_parts(zone: Any) -> tuple[Any, ...] | None:
     """Return what makes a time zone up; only zones whose rules are known by value are accepted."""
     if zone is None:
         return None
@@ -58,16 +58,18 @@ def _datetime_parts(v: datetime.datetime) -> tuple[Any, ...]:
     return (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
 
 
-def _build_datetime(*parts: Any) -> datetime.datetime:
-    return datetime.datetime(*parts[:7], fold=parts[7], tzinfo=_build_zone(parts[8]))
+def _build_datetime(
+    y: int, mo: int, d: int, h: int, mi: int, s: int, us: int, fold: int, zone: Any
+) -> datetime.datetime:
+    return datetime.datetime(y, mo, d, h, mi, s, us, _build_zone(zone), fold=fold)
 
 
 def _time_parts(v: datetime.time) -> tuple[Any, ...]:
     return (v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
 
 
-def _build_time(*parts: Any) -> datetime.time:
-    return datetime.time(*parts[:4], fold=parts[4], tzinfo=_build_zone(parts[5]))
+def _build_time(h: int, mi: int, s: int, us: int, fold: int, zone: Any) -> datetime.time:
+    return datetime.time(h, mi, s, us, _build_zone(zone), fold=fold)
 
 
 TYPES: dict[type, ValueType] = {
@@ -79,9 +81,7 @@ TYPES: dict[type, ValueType] = {
     ),
     datetime.timezone: ValueType("datetime.timezone", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)),
     decimal.Decimal: ValueType("decimal.Decimal", lambda v: (str(v),), decimal.Decimal),
-    fractions.Fraction: ValueType(
-        "fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction
-    ),
+    fractions.Fraction: ValueType("fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction),
     uuid.UUID: ValueType("uuid.UUID", lambda v: (v.bytes,), lambda b: uuid.UUID(bytes=b)),
 }
 for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath):
@@ -93,7 +93,9 @@ def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict
     """Add the encoders of this module; say whether the type is now known."""
     zoneinfo = sys.modules.get("zoneinfo")
     if zoneinfo is not None and zoneinfo.ZoneInfo not in TYPES:
-        TYPES[zoneinfo.ZoneInfo] = ValueType("zoneinfo.ZoneInfo", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v))
+        TYPES[zoneinfo.ZoneInfo] = ValueType(
+            "zoneinfo.ZoneInfo", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)
+        )
     for known, value_type in TYPES.items():
         nodes[known] = _node(value_type)
     return kind in nodes

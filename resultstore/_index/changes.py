@@ -97,7 +97,9 @@ def add_call(
         )
     change["file_calls"] += has_file
     _drop_payloads(connection, old_payloads, change, dropped)
-    connection.executemany(hot.ADD_NESTING, ({"parent_id": call_id, "child_id": c} for c in call.children if c != call_id))
+    connection.executemany(
+        hot.ADD_NESTING, ({"parent_id": call_id, "child_id": c} for c in call.children if c != call_id)
+    )
     connection.execute(hot.COUNT_MISS, {"id": function_id})
     connection.execute(hot.CHANGE_TOTAL, change)
     return call_id, dropped
@@ -111,14 +113,14 @@ def _stored_nbytes(result: ResultFacts) -> int:
 
 def _version(connection: sqlite3.Connection, facts: FunctionFacts, created_at: float) -> tuple[int, int]:
     found = connection.execute(hot.FIND_FUNCTION, {"name": facts.name}).fetchone()
-    function_id = found[0] if found else connection.execute(hot.ADD_FUNCTION, {"name": facts.name}).lastrowid
+    function_id = int(found[0]) if found else connection.execute(hot.ADD_FUNCTION, {"name": facts.name}).lastrowid or 0
     ids = {"function_id": function_id, "fingerprint": facts.fingerprint}
     found = connection.execute(hot.FIND_VERSION, ids).fetchone()
     if found is None:
         row = asdict(facts) | ids | {"created_at": created_at}
         del row["name"]
         return function_id, connection.execute(hot.ADD_VERSION, row).lastrowid or 0
-    return function_id, found[0]
+    return function_id, int(found[0])
 
 
 def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
@@ -190,7 +192,9 @@ def _drop_payloads(
                 dropped.files.append(file)
 
 
-def drop_calls(connection: sqlite3.Connection, call_ids: Iterable[int], *, keep_record: str | None, counted: bool) -> Dropped:
+def drop_calls(
+    connection: sqlite3.Connection, call_ids: Iterable[int], *, keep_record: str | None, counted: bool
+) -> Dropped:
     """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted."""
     change = dict(_NO_CHANGE)
     dropped = Dropped()
@@ -222,5 +226,3 @@ def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int
         connection.execute(hot.COUNT_HITS, {"id": call_id, "count": times})
         count += 1
     connection.execute(hot.CHANGE_TOTAL, _NO_CHANGE | {"access_sequence": count})
-
-

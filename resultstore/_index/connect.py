@@ -32,30 +32,36 @@ _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 class Connections:
     """The connections of one process to one index file."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, meta: dict[str, str]) -> None:
         self.path = os.path.join(folder, FILE_NAME)
+        self._meta = meta
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._guard: tuple[int, int, int] | None = None
-        self.check_version()
+        self.is_older = self.check_version()
         _all.add(self)
 
     def exists(self) -> bool:
         """Say whether the index file is there."""
         return os.path.exists(self.path)
 
-    def check_version(self) -> None:
-        """Raise SchemaError for an index of a newer schema or of another program, touching nothing.
+    def check_version(self) -> bool:
+        """Say whether the schema is older than ours; raise for a newer one or another program's, touching nothing.
 
-        The file's first bytes say it, so that opening a store costs one read and no connection.
+        The file's first bytes tell it, so that opening a store costs one read and no connection.
+
+        Raises
+        ------
+        SchemaError
+            If the index cannot be used by this version of resultstore.
         """
         try:
             with open(self.path, "rb", buffering=0) as file:
                 head = file.read(100)
         except OSError:
-            return  # not there yet, or not readable: the first call finds out and degrades
+            return False  # not there yet, or not readable: the first call finds out and degrades
         if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-            return  # damaged: the first call finds out and degrades
+            return False  # damaged: the first call finds out and degrades
         version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
         if application != APPLICATION_ID:
             raise SchemaError(f"{self.path} is a database of another program; give the store a directory of its own.")
@@ -64,6 +70,7 @@ class Connections:
                 f"{self.path} was written by a newer resultstore (schema {version}, this one knows {hot.VERSION}). "
                 "Nothing was touched. Upgrade resultstore, or give another directory."
             )
+        return int(version) < hot.VERSION
 
     # -- reading
 
@@ -117,7 +124,7 @@ class Connections:
             connection.execute("PRAGMA trusted_schema = OFF")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != hot.VERSION:
-                raise SchemaError(f"{self.path} has schema {version}, this resultstore needs {hot.VERSION}.")
+                raise SchemaError(f"{self.path} has schema {version}, not {hot.VERSION}.")  # noqa: TRY301
         except BaseException:
             connection.close()
             raise
@@ -149,6 +156,7 @@ class Connections:
                 connection.execute("BEGIN")
                 for statement in hot.CREATE:
                     connection.execute(statement)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())
                 connection.execute("COMMIT")
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {hot.VERSION}")

@@ -16,7 +16,7 @@ from resultstore.errors import BusyError
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
-_CHECKPOINT_NBYTES = 1_000_000
+_CHECKPOINT_NBYTES, _CHECKPOINT_WRITES = 1_000_000, 32
 _BLOCKED_NBYTES = 8_000_000
 _VACUUM_PAGES = 128
 
@@ -53,12 +53,21 @@ class Index:
     Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
     """
 
-    def __init__(self, folder: str, size_limit: int | None) -> None:
-        self.connections = Connections(folder)
+    def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str]) -> None:
+        self.connections = Connections(folder, meta)
         self._run_id: int | None = None
+        self._writes = 0
         scale = 1.0 if size_limit is None else min(1.0, size_limit / 100_000_000)
         self._checkpoint_nbytes = max(int(_CHECKPOINT_NBYTES * scale), 64_000)
         self._blocked_nbytes = max(int(_BLOCKED_NBYTES * scale), 256_000)
+
+    def upgrade(self) -> None:
+        """Bring an index of an older schema to ours, after a backup."""
+        if self.connections.check_version():  # another process may have done it while we waited for the gate
+            from resultstore._index.upgrade import upgrade
+
+            upgrade(self.connections.path)
+        self.connections.is_older = False
 
     # -- reading
 
@@ -135,7 +144,7 @@ class Index:
     def victims(self, *, with_payload: bool) -> list[tuple[int, int]]:
         """Return the next calls to evict, least recently used first: (call, stored bytes)."""
         sql = hot.VICTIMS_WITH_PAYLOAD if with_payload else hot.VICTIMS
-        return self.connections.query(sql, {})  # type: ignore[return-value]
+        return self.connections.query(sql, {})
 
     def oldest_dropped(self) -> list[int]:
         """Return calls whose payload is gone, least recently used first."""
@@ -155,9 +164,14 @@ class Index:
         """Return the keys of the calls that have a payload in a file."""
         return {row[0] for row in self.connections.query(hot.FILE_KEYS, {})}
 
-    def maintain(self) -> None:
-        """Copy the write-ahead log back when it has grown, so that it is reused instead of growing on."""
-        if self._wal_nbytes() > self._checkpoint_nbytes:
+    def maintain(self, writes: int = 1) -> None:
+        """Copy the write-ahead log back when it has grown, so that it is reused instead of growing on.
+
+        The file keeps its size when it is reused, so its size alone would ask for a copy at every write.
+        """
+        self._writes += writes
+        if self._writes >= _CHECKPOINT_WRITES and self._wal_nbytes() > self._checkpoint_nbytes:
+            self._writes = 0
             self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def shrink(self) -> None:
@@ -166,7 +180,7 @@ class Index:
         free = connection.execute("PRAGMA freelist_count").fetchone()[0]
         for _ in range(-(-free // _VACUUM_PAGES)):
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-            self.maintain()
+            self.maintain(_CHECKPOINT_WRITES)
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def free_nbytes(self) -> int:
@@ -180,7 +194,9 @@ class Index:
         """Return what SQLite finds wrong with the file, and rows that refer to none."""
         rows = self.connections.query("PRAGMA integrity_check", {})
         faults = [str(row[0]) for row in rows if row[0] != "ok"]
-        return faults + [f"a row of {row[0]} refers to no {row[2]}" for row in self.connections.query("PRAGMA foreign_key_check", {})]
+        return faults + [
+            f"a row of {row[0]} refers to no {row[2]}" for row in self.connections.query("PRAGMA foreign_key_check", {})
+        ]
 
     def payloads(self) -> Iterator[PayloadFacts]:
         """Yield all payloads, inline bytes included, some at a time."""
@@ -206,7 +222,8 @@ class Index:
     def count(self) -> tuple[int, int, int, int]:
         """Count the sums again: file bytes, inline bytes, payloads, calls with files."""
         rows = self.connections.query(hot.COUNT_PAYLOADS, {})
-        return (*rows[0], len(self.file_keys()))  # type: ignore[return-value]
+        files, inline, payloads = rows[0]
+        return files, inline, payloads, len(self.file_keys())
 
     def set_total(self, total: Total) -> None:
         """Replace the sums."""
@@ -243,7 +260,9 @@ class Index:
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:
     number, digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk = row
-    return PayloadFacts(digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk, number)
+    return PayloadFacts(
+        digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk, number
+    )
 
 
 def _leaf(row: tuple[Any, ...]) -> LeafFacts:

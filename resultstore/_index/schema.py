@@ -34,7 +34,9 @@ metadata = MetaData(
 )
 
 
-def _reference(name: str, target: str, *, nullable: bool = False, index: bool = True, primary_key: bool = False) -> Column[int]:
+def _reference(
+    name: str, target: str, *, nullable: bool = False, index: bool = True, primary_key: bool = False
+) -> Column[int]:
     delete = "SET NULL" if nullable else "CASCADE"
     if primary_key:
         return Column(name, Integer, ForeignKey(target, ondelete=delete), primary_key=True)
@@ -130,10 +132,20 @@ call = Table(
     Column("note", Text),  # why it is not stored, or was dropped
     CheckConstraint("state IN ('stored', 'evicted', 'not stored')", name="state"),
 )
-Index("ix_call_stored", call.c.access_sequence, sqlite_where=call.c.state == "stored", postgresql_where=call.c.state == "stored")
+Index(
+    "ix_call_stored",
+    call.c.access_sequence,
+    sqlite_where=call.c.state == "stored",
+    postgresql_where=call.c.state == "stored",
+)
 _WITH_PAYLOAD = (call.c.state == "stored") & (call.c.leaf_count > 0)
 Index("ix_call_with_payload", call.c.access_sequence, sqlite_where=_WITH_PAYLOAD, postgresql_where=_WITH_PAYLOAD)
-Index("ix_call_dropped", call.c.access_sequence, sqlite_where=call.c.state != "stored", postgresql_where=call.c.state != "stored")
+Index(
+    "ix_call_dropped",
+    call.c.access_sequence,
+    sqlite_where=call.c.state != "stored",
+    postgresql_where=call.c.state != "stored",
+)
 
 # The arguments of a call, as they were before the function ran.
 argument = Table(
@@ -148,7 +160,13 @@ argument = Table(
     Column("token", LargeBinary),  # the short encoding or digest; none for an ignored argument
     Column("summary", Text, nullable=False),
     Index("ix_argument_name_token", "name", "token"),
-    Index("ix_argument_name_number", "name", "number", sqlite_where=text("number IS NOT NULL"), postgresql_where=text("number IS NOT NULL")),
+    Index(
+        "ix_argument_name_number",
+        "name",
+        "number",
+        sqlite_where=text("number IS NOT NULL"),
+        postgresql_where=text("number IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -173,5 +173,7 @@ def version_call_ids(connections: Connections, name: str, place: str, fingerprin
 
 def stored_calls(connections: Connections) -> list[tuple[int, int, float]]:
     """Return all stored calls, least recently used first: (call, stored bytes, last access)."""
-    statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(call.c.state == "stored", call.c.pinned.is_(False))
-    return _run(connections, statement.order_by(call.c.access_sequence))  # type: ignore[return-value]
+    statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(
+        call.c.state == "stored", call.c.pinned.is_(False)
+    )
+    return _run(connections, statement.order_by(call.c.access_sequence))

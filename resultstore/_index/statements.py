@@ -37,9 +37,8 @@ def _columns(table: Any, *names: str) -> list[Any]:
     return [table.c[name] for name in names]
 
 
-_PAYLOAD = (
-    "digest checksum format nbytes raw_nbytes head_nbytes dtype shape memory_order codec file inline disk_nbytes".split()
-)
+_PAYLOAD = """digest checksum format nbytes raw_nbytes head_nbytes
+    dtype shape memory_order codec file inline disk_nbytes""".split()
 _RESULT = "state kind integer number text leaf_count checksum version_id run_id created_at duration nbytes".split()
 _ACCESS = "accessed_at access_count access_sequence note".split()
 
@@ -58,18 +57,16 @@ _next_number = (
 
 STATEMENTS: dict[str, Any] = {
     # -- reading
-    "FETCH": select(*_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum")).where(
-        call.c.key == p("key")
-    ),
-    "LEAVES": select(
-        *_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD)
-    )
+    "FETCH": select(
+        *_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum")
+    ).where(call.c.key == p("key")),
+    "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))
     .where(result_leaf.c.call_id == p("call_id"))
     .order_by(result_leaf.c.position),
-    "EQUAL_PAYLOADS": select(
-        *_columns(payload, "id", "checksum", "format", "nbytes", "file", "disk_nbytes")
-    ).where(payload.c.digest == p("digest"), payload.c.format == p("format"), payload.c.codec.is_(None)),
+    "EQUAL_PAYLOADS": select(*_columns(payload, "id", "checksum", "format", "nbytes", "file", "disk_nbytes")).where(
+        payload.c.digest == p("digest"), payload.c.format == p("format"), payload.c.codec.is_(None)
+    ),
     "TOTAL": select(total),
     # -- keeping
     "ADD_RUN": _insert(run, *(c.name for c in run.c if c.name != "id")),
@@ -142,7 +139,15 @@ STATEMENTS: dict[str, Any] = {
     "EVICT_CALL": update(call)
     .where(call.c.id == p("id"))
     .values(
-        state=EVICTED, kind=None, integer=None, number=None, text=None, leaf_count=0, checksum=None, nbytes=0, note=p("note")
+        state=EVICTED,
+        kind=None,
+        integer=None,
+        number=None,
+        text=None,
+        leaf_count=0,
+        checksum=None,
+        nbytes=0,
+        note=p("note"),
     ),
     "COUNT_EVICTION": update(function)
     .where(function.c.id == _version_function)
@@ -150,11 +155,16 @@ STATEMENTS: dict[str, Any] = {
     "SET_JOURNAL_LINES": update(total).values(journal_lines=p("journal_lines")),
     "FILE_KEYS": select(call.c.key).where(
         exists()
-        .where(result_leaf.c.call_id == call.c.id, payload.c.id == result_leaf.c.payload_id, payload.c.file.is_not(None))
+        .where(
+            result_leaf.c.call_id == call.c.id, payload.c.id == result_leaf.c.payload_id, payload.c.file.is_not(None)
+        )
         .correlate(call)
     ),
     # -- verifying
-    "PAYLOADS": select(*_columns(payload, "id", *_PAYLOAD)).where(payload.c.id > p("after")).order_by(payload.c.id).limit(BATCH),
+    "PAYLOADS": select(*_columns(payload, "id", *_PAYLOAD))
+    .where(payload.c.id > p("after"))
+    .order_by(payload.c.id)
+    .limit(BATCH),
     "PAYLOAD_CALLS": select(result_leaf.c.call_id).where(result_leaf.c.payload_id == p("payload_id")),
     "UNUSED_PAYLOADS": select(payload.c.id).where(~exists().where(result_leaf.c.payload_id == payload.c.id)),
     "COUNT_PAYLOADS": select(

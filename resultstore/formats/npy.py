@@ -106,14 +106,15 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> bytes:
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
     """Return a dtype as text: ``<f8``, or a list of fields as a Python literal."""
-    descr = npy_format.dtype_to_descr(dtype)
+    descr: Any = npy_format.dtype_to_descr(dtype)
     return descr if isinstance(descr, str) else repr(descr)
 
 
 @functools.lru_cache(maxsize=512)
 def dtype_from_text(text: str) -> np.dtype[Any]:
     """Return the dtype that `dtype_text` described; nothing in the text is evaluated."""
-    dtype = npy_format.descr_to_dtype(ast.literal_eval(text) if text.startswith(("[", "(")) else text)
+    descr: Any = ast.literal_eval(text) if text.startswith(("[", "(")) else text
+    dtype = npy_format.descr_to_dtype(descr)
     if dtype.hasobject:
         raise ValueError("a .npy payload holds no objects")
     return dtype

@@ -233,7 +233,7 @@ class _Planter:
             frame = _Frame([_TAGS[kind]], flat, reference, labels)
         elif kind is slice:
             frame = _Frame(["slice"], iter((part.start, part.stop, part.step)), reference, iter(()))
-        elif kind.__module__ == "numpy" and getattr(part, "dtype", None) == object and kind is _ndarray():
+        elif kind.__module__ == "numpy" and kind is _ndarray() and part.dtype.char == "O":
             order = "F" if part.flags.f_contiguous and not part.flags.c_contiguous else "C"
             items = part.ravel(order=order).tolist()
             head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
@@ -275,7 +275,10 @@ def _atom(part: Any, kind: type) -> list[Any] | None:
     if part is Ellipsis:
         return ["ellipsis"]
     if kind is range:
-        return ["range", *(n if n.bit_length() < _INT_TEXT_BITS else _refuse(kind) for n in (part.start, part.stop, part.step))]
+        return [
+            "range",
+            *(n if n.bit_length() < _INT_TEXT_BITS else _refuse(kind) for n in (part.start, part.stop, part.step)),
+        ]
     if kind.__module__ == "numpy":
         return _numpy_scalar(part, kind)
     return _standard_value(part, kind)

@@ -1,0 +1,10 @@
+"""Contract suites that ship: one subclass tests a new format or a new place for blobs.
+
+Needs pytest. The suites look at what an implementation wrote by ways of their own where they can, so
+that a fault in writing is not hidden by its twin in reading.
+"""
+
+from resultstore.testing.blobs import BlobsContract
+from resultstore.testing.formats import FormatContract
+
+__all__ = ["BlobsContract", "FormatContract"]

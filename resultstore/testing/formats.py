@@ -1,0 +1,102 @@
+"""What every format must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from resultstore._facts import PayloadFacts
+from resultstore.errors import DamagedError
+from resultstore.formats.base import Format, checksum
+from resultstore.formats.registry import NAMES, format_named
+
+
+class FormatContract:
+    """Subclass it, and override the fixtures ``fmt``, ``values`` and, if need be, ``same``."""
+
+    @pytest.fixture
+    def fmt(self) -> Format:
+        """Return the fmt."""
+        raise NotImplementedError("override this fixture")
+
+    @pytest.fixture
+    def values(self) -> Sequence[Any]:
+        """Return values that the format accepts, the more peculiar the better."""
+        raise NotImplementedError("override this fixture")
+
+    @pytest.fixture
+    def refused(self) -> Sequence[Any]:
+        """Return values that the format must not accept."""
+        return [object()]
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Say whether two values are the same: type and content."""
+        return type(one) is type(other) and bool(one == other)
+
+    def write(self, fmt: Format, value: Any) -> tuple[PayloadFacts, bytes]:
+        """Return the facts and the whole bytes of a value."""
+        encoded = fmt.encode(value)
+        body_hash = blake3(encoded.body).digest()
+        facts = PayloadFacts(
+            digest=encoded.digest(body_hash),
+            checksum=checksum(encoded.head, body_hash),
+            format=encoded.format,
+            nbytes=encoded.nbytes,
+            raw_nbytes=len(encoded.body),
+            head_nbytes=len(encoded.head),
+            dtype=encoded.dtype,
+            shape=encoded.shape,
+            order=encoded.order,
+        )
+        return facts, bytes(encoded.head) + bytes(encoded.body)
+
+    def read(self, fmt: Format, facts: PayloadFacts, data: bytes) -> Any:
+        """Return the value of some bytes."""
+        holder, view = fmt.room(facts)
+        view[:] = data[facts.head_nbytes :]
+        return fmt.value(holder, facts)
+
+    def test_it_is_registered(self, fmt: Format) -> None:
+        """The format is found under its own name."""
+        assert fmt.name in NAMES
+        assert type(format_named(fmt.name)) is type(fmt)
+        assert fmt.suffix.startswith(".")
+
+    def test_values_come_back(self, fmt: Format, values: Sequence[Any]) -> None:
+        """An accepted value comes back the same, and as a fresh object each time."""
+        for value in values:
+            assert fmt.accepts(value), value
+            facts, data = self.write(fmt, value)
+            back = self.read(fmt, facts, data)
+            assert self.same(back, value), value
+            assert len(data) == facts.nbytes
+
+    def test_writing_is_repeatable(self, fmt: Format, values: Sequence[Any]) -> None:
+        """The same value gives the same digest and the same bytes."""
+        for value in values:
+            assert self.write(fmt, value) == self.write(fmt, value)
+
+    def test_different_values_have_different_digests(self, fmt: Format, values: Sequence[Any]) -> None:
+        """No two of the values share a digest."""
+        digests = [self.write(fmt, value)[0].digest for value in values]
+        assert len(set(digests)) == len(digests)
+
+    def test_others_are_refused(self, fmt: Format, refused: Sequence[Any]) -> None:
+        """What would not come back whole is not accepted."""
+        for value in refused:
+            assert not fmt.accepts(value), value
+
+    def test_sizes_that_contradict_are_damage(self, fmt: Format, values: Sequence[Any]) -> None:
+        """Facts with another size are refused, or make room of that very size, never of another."""
+        from dataclasses import replace
+
+        for value in values:
+            facts, _ = self.write(fmt, value)
+            try:
+                _, view = fmt.room(replace(facts, nbytes=facts.nbytes + 8))
+            except DamagedError:
+                continue
+            assert len(view) == facts.nbytes + 8 - facts.head_nbytes
