@@ -121,6 +121,10 @@ class CachedFunction(Generic[P, R_co]):
         """Return the fingerprint, 32 bytes, of the function as it is now."""
         return self._identity.fingerprint()
 
+    def check_parameters(self, names: Iterable[str]) -> None:
+        """Raise `OptionError` for a name that this function's calls cannot be found by."""
+        self._identity.check_parameters(names)
+
     def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Say whether a call's result is stored; nothing is computed or loaded."""
         return self._vault is not None and self._vault.has(self.key(*args, **kwargs))

@@ -176,8 +176,10 @@ class Store:
         9
         """
         if isinstance(function, CachedFunction):
-            function._identity.check_parameters(arguments)
-        name = function if isinstance(function, str) or function is None else names.name_of(function)
+            function.check_parameters(arguments)
+            name: str | None = function.name
+        else:
+            name = function if isinstance(function, str) or function is None else names.name_of(function)
         tokens = {}
         for argument, value in arguments.items():
             try:

@@ -29,7 +29,7 @@ def buffer_of(array: np.ndarray[Any, Any]) -> memoryview:
     """Return the bytes of a contiguous array in memory order, without copying them."""
     flat = array.reshape(-1, order="F" if order_of(array) == "F" else "C")
     # A view as bytes: not every dtype (datetime64, void) speaks the buffer protocol itself.
-    return memoryview(flat.view(np.uint8).data) if array.size and array.itemsize else memoryview(b"")
+    return memoryview(flat.view(np.uint8).data) if array.size and array.itemsize else memoryview(bytearray())
 
 
 def hash_buffer(array: np.ndarray[Any, Any]) -> bytes:

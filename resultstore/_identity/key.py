@@ -137,6 +137,8 @@ def _describe(position: int, name: str, value: Any, value_token: bytes | None) -
     if kind is bool or kind is float or (kind is int and abs(value) <= _EXACT):
         number = float(value)
         number = None if number != number else number  # SQL has no NaN: kind says float, number is empty
+        if number == 0 and kind is float and str(value) == "-0.0":
+            text = "-0.0"  # SQLite drops the sign
     elif kind is int:
         number, text = _as_double(value), str(value) if value.bit_length() < 3000 else None
     elif kind is str and len(value) <= _TEXT_LIMIT and _is_text(value):

@@ -124,8 +124,8 @@ def _argument_value(kind: str, number: float | None, text: str | None, token: by
         return None
     if kind == "str" and text is not None:
         return text
-    if kind == "int" and text is not None:
-        return int(text)
+    if kind in ("int", "float") and text is not None:
+        return int(text) if kind == "int" else float(text)
     if number is not None and kind in ("bool", "int", "float"):
         return {"bool": bool, "int": int, "float": float}[kind](number)
     if kind == "float":

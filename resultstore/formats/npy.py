@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Npy:
 @functools.lru_cache(maxsize=512)
 def is_faithful(dtype: np.dtype[Any]) -> bool:
     """Say whether a dtype comes back from a ``.npy`` header as it was."""
-    if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufcmMSUV":
+    if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufcmMSUV" or _has_metadata(dtype):
         return False
     if type(dtype).__module__.partition(".")[0] != "numpy":
         return False
@@ -87,7 +88,12 @@ def is_faithful(dtype: np.dtype[Any]) -> bool:
         _header(dtype, (1,), "C")
     except Exception:  # numpy refuses what its format cannot say with errors of several kinds
         return False
-    return back == dtype and repr(back) == repr(dtype) and dtype.metadata is None
+    return back == dtype and repr(back) == repr(dtype)
+
+
+def _has_metadata(dtype: np.dtype[Any]) -> bool:
+    parts = [dtype.subdtype[0]] if dtype.subdtype else [dtype[name] for name in dtype.names or ()]
+    return dtype.metadata is not None or any(map(_has_metadata, parts))
 
 
 def _has_free_bits(dtype: np.dtype[Any]) -> bool:
@@ -99,6 +105,10 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> bytes:
     out = io.BytesIO()
     try:
         npy_format.write_array_header_1_0(out, facts)
+    except UnicodeEncodeError:  # field names outside Latin 1; numpy writes version 3 only with the data
+        text = repr(facts).encode()
+        text += b" " * (-(12 + len(text) + 1) % 64) + b"\n"
+        return npy_format.magic(3, 0) + struct.pack("<I", len(text)) + text
     except ValueError:  # a header over 64 KiB
         npy_format.write_array_header_2_0(out, facts)
     return out.getvalue()

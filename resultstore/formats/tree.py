@@ -105,13 +105,14 @@ def _scalar_kind(value: Any) -> str | None:
     if kind is int:
         return "int" if -(2**63) <= value < 2**63 else None
     if kind is float:
-        return "float" if value == value or struct.pack(">d", value) == _PLAIN_NAN else None
+        # SQLite keeps neither the sign of zero nor, for it has no NaN at all, the bits of one.
+        return "float" if value > 0 or value < 0 or struct.pack(">d", value) in _PLAIN_BITS else None
     if kind is str:
         return "str" if len(value) <= 4096 and "\0" not in value and _is_unicode(value) else None
     return None
 
 
-_PLAIN_NAN = struct.pack(">d", math.nan)
+_PLAIN_BITS = (struct.pack(">d", 0.0), struct.pack(">d", math.nan))
 
 
 def _is_unicode(text: str) -> bool:
@@ -133,8 +134,7 @@ def _leaf_format(value: Any) -> str | None:
 
 
 def _is_writeable(value: Any) -> bool:
-    flags = getattr(value, "flags", None)
-    return flags is None or type(value) is not _ndarray() or bool(flags.writeable)
+    return type(value) is bytes or bool(value.flags.writeable)
 
 
 def _ndarray() -> Any:
