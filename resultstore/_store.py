@@ -202,7 +202,8 @@ class Store:
             raise MissingError(f"the result of {record.function} cannot be loaded: {error}") from error
         if value is MISS:
             raise MissingError(
-                f"the result of {record.function}, key {record.key_hex}, is not stored: {record.note or record.state}"
+                f"the result of {record.function}, key {record.key_hex}, is not stored: "
+                f"{self._vault.index.why(record.key)}"
             )
         return value
 

@@ -208,10 +208,15 @@ def test_own_objects_come_back_with_their_arrays(folder, sql):
     assert sorted(row[0] for row in sql("SELECT format FROM payload")) == ["npy", "pickle"]
 
 
+def _has_gaps(dtype):
+    return dtype.names is not None and sum(dtype[name].itemsize for name in dtype.names) != dtype.itemsize
+
+
 def test_no_pickle_for_plain_results(store, sql):
     """Arrays, plain values and containers of them leave no pickle byte on the disk."""
     plain = [value for value in CONTAINERS if not isinstance(value, Point) and value != [Point(1, 2)]]
-    _box[:] = SCALARS + plain + ARRAYS[:25]
+    # Records with gaps, and dtypes that .npy cannot say, are the arrays that need pickle.
+    _box[:] = SCALARS + plain + [array for array in ARRAYS[:25] if not _has_gaps(array.dtype)]
     f = store.cache(produce)
     for i in range(len(_box)):
         f(i)

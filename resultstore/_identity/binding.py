@@ -54,7 +54,7 @@ def make_binder(func: Callable[..., Any], ignore: Iterable[str] = ()) -> Binder:
         names, star, double_star, bind = _compile(func)
     else:
         names, star, double_star = ("args", "kwargs"), "args", "kwargs"
-        bind = _bind_ufunc(func) if is_ufunc(func) else _bind_anything
+        bind = _bind_compiled(func.nin if is_ufunc(func) else None)
     ignored = frozenset({"*": star, "**": double_star}.get(name, name) or name for name in ignore)
     for name in ignored - frozenset(names):
         known = ", ".join(names) or "none"
@@ -101,15 +101,11 @@ def _compile(
     return names, star, double_star, bind
 
 
-def _bind_anything(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
-    return args, kwargs
-
-
-def _bind_ufunc(func: Any) -> Callable[..., tuple[Any, ...]]:
-    """Bind a ufunc's call; one that writes into a given array has an effect that no hit could repeat."""
+def _bind_compiled(inputs: int | None) -> Callable[..., tuple[Any, ...]]:
+    """Bind a call as it is spelled; one that writes into a given array has an effect that no hit could repeat."""
 
     def bind(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        if kwargs.get("out") is not None or len(args) > func.nin:
+        if kwargs.get("out") is not None or (inputs is not None and len(args) > inputs):
             raise DigestError("a call that writes into out= cannot be answered from the store", "argument 'out'")
         return args, kwargs
 

@@ -9,6 +9,7 @@ FETCH = (
     "SELECT call.id, call.state, call.kind, call.integer, call.number, call.text, call.leaf_count, "
     "call.checksum FROM call WHERE call.\"key\" = :key"
 )
+WHY = "SELECT call.state, call.note FROM call WHERE call.\"key\" = :key"
 LEAVES = (
     "SELECT result_leaf.position, result_leaf.path, result_leaf.writeable, payload.id, payload.digest, "
     "payload.checksum, payload.format, payload.nbytes, payload.raw_nbytes, payload.head_nbytes, "

@@ -76,6 +76,11 @@ class Index:
         rows = self.connections.query(hot.FETCH, {"key": key})
         return CallRow(*rows[0]) if rows else None
 
+    def why(self, key: bytes) -> str:
+        """Return in words why a call has no result."""
+        rows = self.connections.query(hot.WHY, {"key": key})
+        return str(rows[0][1] or rows[0][0]) if rows else "it was forgotten"
+
     def leaves(self, call_id: int) -> tuple[LeafFacts, ...]:
         """Return the leaves of a call's result, in their order."""
         return tuple(map(_leaf, self.connections.query(hot.LEAVES, {"call_id": call_id})))

@@ -60,6 +60,7 @@ STATEMENTS: dict[str, Any] = {
     "FETCH": select(
         *_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum")
     ).where(call.c.key == p("key")),
+    "WHY": select(*_columns(call, "state", "note")).where(call.c.key == p("key")),
     "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))
     .where(result_leaf.c.call_id == p("call_id"))

@@ -76,9 +76,13 @@ class Npy:
         return holder
 
 
-@functools.lru_cache(maxsize=512)
 def is_faithful(dtype: np.dtype[Any]) -> bool:
-    """Say whether a dtype comes back from a ``.npy`` header as it was."""
+    """Say whether a dtype comes back from a ``.npy`` header as it was.
+
+    Not remembered by dtype: two that differ in metadata, titles or alignment are equal to Python.
+    """
+    if dtype.names is None and dtype.kind in "biufcmM" and type(dtype).__module__ == "numpy.dtypes":
+        return dtype.metadata is None
     if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufcmMSUV" or _has_metadata(dtype):
         return False
     if type(dtype).__module__.partition(".")[0] != "numpy":

@@ -290,10 +290,10 @@ def _refuse(kind: type) -> Any:
 
 def _numpy_scalar(part: Any, kind: type) -> list[Any] | None:
     numpy = sys.modules["numpy"]
-    if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU" or not part.dtype.itemsize:
+    if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU":
         return None
     data = part.tobytes()
-    if part.dtype.kind in "SU" and numpy.frombuffer(data, part.dtype)[0] != part:
+    if part.dtype.kind in "SU" and part.dtype.itemsize and numpy.frombuffer(data, part.dtype)[0] != part:
         return None  # trailing NULs, which numpy cuts off
     return ["numpy", part.dtype.str, _b64(data)]
 
@@ -382,7 +382,7 @@ def _build_numpy(dtype: str, data: str) -> Any:
     kind = numpy.dtype(dtype)
     if kind.hasobject:
         raise DamagedError("a scalar holds no objects")
-    return numpy.frombuffer(base64.b64decode(data), kind)[0]
+    return numpy.frombuffer(base64.b64decode(data), kind)[0] if kind.itemsize else kind.type()
 
 
 def _build_value(name: str, parts: list[Any]) -> Any:
