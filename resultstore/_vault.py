@@ -52,7 +52,7 @@ MISS: Final = object()
 INLINE_NBYTES = 16_384
 """Payloads up to this size lie in the index: writing a file costs more below 16 to 64 KB."""
 GATE_WAIT_S = 10.0
-_FLUSH_S, _FLUSH_COUNT = 5.0, 1000
+_FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
 _RECORD_NBYTES = 500
 _STALE_S, _UPGRADE_WAIT_S = 3600.0, 600.0
 _FAULTS = (sqlite3.Error, OSError, SchemaError, BusyError)
@@ -434,7 +434,6 @@ class Vault:
         self._make_place()
         with self.gate.held(GATE_WAIT_S):
             yield
-            self.index.maintain()
 
     # -- dropping
 
@@ -507,7 +506,7 @@ class Vault:
 
     def _trim_records(self, budget: Budget) -> int:
         """Forget the oldest records without payload while records take more than their share."""
-        record_nbytes = self.index.disk_nbytes() - self.index.free_nbytes() - self.index.total().inline_nbytes
+        record_nbytes = self.index.used_nbytes() - self.index.total().inline_nbytes
         count = budget.record_excess(record_nbytes) // _RECORD_NBYTES
         oldest = self.index.oldest_dropped()[:count] if count else []
         return self.index.drop(oldest).calls * _RECORD_NBYTES if oldest else 0
@@ -579,7 +578,9 @@ def _row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts]) -> byte
     text = f"{row.kind}|{row.integer}|{row.number!r}|{row.leaf_count}|{row.text}"
     parts = [key, text.encode("utf-8", "surrogatepass")]
     for leaf in leaves:
-        parts += (b"|", leaf.payload.digest, b"w" if leaf.writeable else b"r")
+        p = leaf.payload
+        facts = f"|{p.format}|{p.dtype}|{p.shape}|{p.order}|{leaf.writeable:d}|"
+        parts += (facts.encode("utf-8", "surrogatepass"), p.digest)
     return blake3(b"".join(parts)).digest(16)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from resultstore import DigestError, OptionError, Record, Records, Store, Summary
+from resultstore import CacheWarning, DigestError, OptionError, Record, Records, Store, Summary
 from tests import science
 
 
@@ -118,9 +118,9 @@ def test_a_strange_repr_does_no_harm(store):
     with pytest.raises(TypeError):
         f(Rude())  # it cannot be multiplied
     g = store.cache(science.spelled, ignore=["d"])
-    rude = Rude()
-    assert g(1, c=2, d=rude)[4] is rude
-    assert store.find(g).first().arguments["d"].text == "<Rude>"
+    with pytest.warns(CacheWarning, match="pickle refuses it"):
+        g(1, c=2, d=Rude())
+    assert store.find(g).first().arguments["d"].text.startswith("<Rude")
     h = store.cache(science.spelled, ignore=["c"])
     assert len(h(1, c="y" * 10**6)) == 6
     assert len(store.find(h).first().arguments["c"].text) <= 120

@@ -86,6 +86,22 @@ def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return (dtype.str,)  # '<f8', '>i4', '<M8[ns]', '<U7', '|O'
 
 
+def _encode_dtype(dtype: np.dtype[Any]) -> bytes:
+    # Remembered for numpy's own simple types only: dtypes that differ in metadata, titles or
+    # alignment are equal to Python.
+    if dtype.names is None and dtype.metadata is None:
+        known = _known_dtypes.get(dtype)
+        if known is None:
+            known = _known_dtypes[dtype] = short(encode_value(_dtype_parts(dtype)))
+            if len(_known_dtypes) > 1000:  # strings of every length are types of their own
+                _known_dtypes.clear()
+        return known
+    return short(encode_value(_dtype_parts(dtype)))
+
+
+_known_dtypes: dict[np.dtype[Any], bytes] = {}
+
+
 def _needs_walk(dtype: np.dtype[Any]) -> bool:
     """Say whether a structured dtype's buffer holds more or less than its fields' values."""
     if dtype.subdtype is not None:
@@ -104,9 +120,8 @@ def _needs_walk(dtype: np.dtype[Any]) -> bool:
 
 def encode_facts(dtype: np.dtype[Any], shape: tuple[int, ...], order: str, buffer_hash: bytes) -> bytes:
     """Return the encoding of an array from its facts and the hash of its buffer."""
-    kind = short(encode_value(_dtype_parts(dtype)))
-    dims = b"".join(length(n) for n in shape)
-    return b"a" + kind + length(len(shape)) + dims + order.encode() + buffer_hash
+    dims = b"".join(map(length, shape))
+    return b"a" + _encode_dtype(dtype) + length(len(shape)) + dims + order.encode() + buffer_hash
 
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
@@ -120,7 +135,7 @@ def _array(array: np.ndarray[Any, Any]) -> Node:
     dtype = array.dtype
     if is_plain(dtype):
         return encode_facts(dtype, array.shape, order, hash_buffer(array))
-    head = short(encode_value(_dtype_parts(dtype)))
+    head = _encode_dtype(dtype)
     dims = length(array.ndim) + b"".join(length(n) for n in array.shape)
     parts: list[Any]
     if dtype.names is not None:
@@ -139,7 +154,7 @@ def _scalar(value: np.generic) -> bytes:
         for part in (cell.real, cell.imag) if dtype.kind == "c" else (cell,):
             part[np.isnan(part)] = np.nan  # every scalar NaN is the same one
     body = bytes(buffer_of(_without_padding(cell)))
-    return b"n" + short(encode_value(_dtype_parts(dtype))) + length(len(body)) + body
+    return b"n" + _encode_dtype(dtype) + length(len(body)) + body
 
 
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> bool:

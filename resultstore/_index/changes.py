@@ -217,12 +217,10 @@ def drop_calls(
 def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int, float]]) -> None:
     """Write accesses (call, how often, when last), oldest first: they give the order of eviction."""
     sequence = _next_sequence(connection)
-    count = 0
-    for call_id, times, accessed_at in touches:
-        connection.execute(
-            hot.TOUCH,
-            {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + count},
-        )
-        connection.execute(hot.COUNT_HITS, {"id": call_id, "count": times})
-        count += 1
-    connection.execute(hot.CHANGE_TOTAL, _NO_CHANGE | {"access_sequence": count})
+    rows = [
+        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i}
+        for i, (call_id, times, accessed_at) in enumerate(touches)
+    ]
+    connection.executemany(hot.TOUCH, rows)
+    connection.executemany(hot.COUNT_HITS, rows)
+    connection.execute(hot.CHANGE_TOTAL, _NO_CHANGE | {"access_sequence": len(rows)})

@@ -32,11 +32,13 @@ _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 class Connections:
     """The connections of one process to one index file."""
 
-    def __init__(self, folder: str, meta: dict[str, str]) -> None:
+    def __init__(self, folder: str, meta: dict[str, str], *, checkpoint_pages: int) -> None:
         self.path = os.path.join(folder, FILE_NAME)
         self._meta = meta
+        self._checkpoint_pages = checkpoint_pages
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
+        self._inode = 0
         self._guard: tuple[int, int, int] | None = None
         self.is_older = self.check_version()
         _all.add(self)
@@ -134,15 +136,27 @@ class Connections:
 
     def writer(self) -> sqlite3.Connection:
         """Return the writing connection, making the index first if there is none."""
+        if self._writer is not None and self._inode != self._present_inode():
+            self.close()  # the store was removed, or another put in its place, while it was open
         if self._writer is None:
             if not self.exists():
                 self._create()
+            self._inode = self._present_inode()
             connection = self._open("rw")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")  # the gate's holder does it
+            # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
+            # that one large transaction has grown is cut when it is next reused.
+            connection.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages}")
+            connection.execute(f"PRAGMA journal_size_limit = {2 * 4096 * self._checkpoint_pages}")
             self._writer = connection
         return self._writer
+
+    def _present_inode(self) -> int:
+        try:
+            return os.stat(self.path).st_ino
+        except OSError:
+            return -1
 
     def _create(self) -> None:
         """Make a whole index beside its place and rename it: nobody ever sees half of one."""

@@ -16,8 +16,8 @@ from resultstore.errors import BusyError
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
-_CHECKPOINT_NBYTES, _CHECKPOINT_WRITES = 1_000_000, 32
-_BLOCKED_NBYTES = 8_000_000
+_CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
+_BLOCKED = 8  # times the size at which the log is copied back
 _VACUUM_PAGES = 128
 
 
@@ -54,12 +54,12 @@ class Index:
     """
 
     def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str]) -> None:
-        self.connections = Connections(folder, meta)
+        pages = _CHECKPOINT_PAGES
+        if size_limit is not None:  # the log counts in the budget
+            pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
+        self.connections = Connections(folder, meta, checkpoint_pages=pages)
+        self._blocked_nbytes = _BLOCKED * pages * 4096
         self._run_id: int | None = None
-        self._writes = 0
-        scale = 1.0 if size_limit is None else min(1.0, size_limit / 100_000_000)
-        self._checkpoint_nbytes = max(int(_CHECKPOINT_NBYTES * scale), 64_000)
-        self._blocked_nbytes = max(int(_BLOCKED_NBYTES * scale), 256_000)
 
     def upgrade(self) -> None:
         """Bring an index of an older schema to ours, after a backup."""
@@ -169,29 +169,20 @@ class Index:
         """Return the keys of the calls that have a payload in a file."""
         return {row[0] for row in self.connections.query(hot.FILE_KEYS, {})}
 
-    def maintain(self, writes: int = 1) -> None:
-        """Copy the write-ahead log back when it has grown, so that it is reused instead of growing on.
-
-        The file keeps its size when it is reused, so its size alone would ask for a copy at every write.
-        """
-        self._writes += writes
-        if self._writes >= _CHECKPOINT_WRITES and self._wal_nbytes() > self._checkpoint_nbytes:
-            self._writes = 0
-            self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
     def shrink(self) -> None:
-        """Give freed pages back to the file system."""
+        """Give freed pages back to the file system, some at a time, and copy the log back."""
         connection = self.connections.writer()
-        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-        for _ in range(-(-free // _VACUUM_PAGES)):
+        for _ in range(-(-self._pragma("freelist_count") // _VACUUM_PAGES)):
+            # executescript steps the pragma to its end; execute would free a single page.
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-            self.maintain(_CHECKPOINT_WRITES)
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def free_nbytes(self) -> int:
-        """Return the bytes of pages that new rows can use before the file grows."""
-        connection = self.connections.writer()
-        return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) * 4096
+    def used_nbytes(self) -> int:
+        """Return the bytes of the pages that hold rows, committed but not yet copied back ones included."""
+        return (self._pragma("page_count") - self._pragma("freelist_count")) * 4096
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connections.writer().execute(f"PRAGMA {name}").fetchone()[0])
 
     # -- verifying
 
