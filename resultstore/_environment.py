@@ -7,7 +7,7 @@ import platform
 import sys
 
 from resultstore import _clock
-from resultstore._facts import RunFacts
+from resultstore._facts import RunFacts, plain_text
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "polars", "sklearn", "skimage", "torch", "jax", "xarray")
 
@@ -17,9 +17,9 @@ def describe_run() -> RunFacts:
     return RunFacts(
         started_at=_clock.now(),
         process=os.getpid(),
-        host=platform.node(),
-        username=_user(),
-        program=sys.argv[0] if sys.argv else "",
+        host=plain_text(platform.node()),
+        username=plain_text(_user()),
+        program=plain_text(sys.argv[0]) if sys.argv else "",
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         boot=boot_id(),

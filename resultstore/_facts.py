@@ -8,6 +8,13 @@ STORED, EVICTED, NOT_STORED = "stored", "evicted", "not stored"
 STATES = (STORED, EVICTED, NOT_STORED)
 
 
+def plain_text(text: str) -> str:
+    """Return a text that every database takes: lone surrogates and NUL are written out."""
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionFacts:
     """A function version."""

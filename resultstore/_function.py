@@ -50,13 +50,15 @@ class CachedFunction(Generic[P, R_co]):
 
     def __init__(self, func: Callable[P, R_co], store: Owner, vault: Vault | None, ignore: Iterable[str] = ()) -> None:
         names.check_kind(func)
+        # Before our own attributes, and without the function's: those of a wrapper around another
+        # cached function would be that one's, down to its store.
+        functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, ignore)
         self.func = func
         self.ignore: tuple[str, ...] = self._identity.ignore
         self.store = store
         self._vault = vault
         self._facts: FunctionFacts | None = None
-        functools.update_wrapper(self, func)
 
     @property
     def name(self) -> str:
@@ -68,22 +70,32 @@ class CachedFunction(Generic[P, R_co]):
         if vault is None:
             return self.func(*args, **kwargs)
         identity = self._identity
+        wrong_call = False
         try:
-            values = identity.bind(args, kwargs)
-            fingerprint = identity.fingerprint()
-            encodings = identity.encode(values)
-        except TypeError as error:
-            if isinstance(error, DigestError):
+            form = identity.form()
+            values = form.bind(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, DigestError) or not isinstance(error, TypeError):
                 return self._call_uncached(vault.reporter, error, args, kwargs)
-            return self.func(*args, **kwargs)  # a wrong call: the function says so in its own words
-        key = identity.key(fingerprint, encodings)
+            wrong_call = True
+        if wrong_call:
+            return self.func(*args, **kwargs)  # which says so in its own words
+        try:
+            fingerprint = identity.fingerprint()
+            encodings = form.encode(values)
+            key = form.key(fingerprint, encodings)
+        except Exception as error:  # a value's own code may run while it is looked at
+            return self._call_uncached(vault.reporter, error, args, kwargs)
         value = vault.fetch(key, identity.name)
         if value is not MISS:
             logger.debug("hit %s", identity.name)
             return value  # type: ignore[no-any-return]
         logger.debug("miss %s", identity.name)
-        facts = self._function_facts(fingerprint)
-        arguments = identity.argument_facts(values, encodings)  # before the function can change them
+        try:
+            facts = self._function_facts(fingerprint)
+            arguments = form.argument_facts(values, encodings)  # before the function can change them
+        except Exception as error:
+            return self._call_uncached(vault.reporter, error, args, kwargs)
         with _lineage.running() as children:
             started = time.perf_counter()
             result = self.func(*args, **kwargs)
@@ -91,17 +103,20 @@ class CachedFunction(Generic[P, R_co]):
         vault.keep(Computed(key, facts, arguments, _clock.now(), duration, tuple(children)), result)
         return result
 
-    def _call_uncached(self, reporter: Reporter, error: DigestError, args: Any, kwargs: Any) -> R_co:
+    def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
         """Call the function, and say once why nothing is stored."""
+        if not isinstance(error, DigestError):
+            error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
         if self.store.strict:
             raise error
         reporter.warn(self.name, "key", f"a call runs uncached: {error}")
         return self.func(*args, **kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
-        if self._facts is None or self._facts.fingerprint != fingerprint:
-            self._facts = self._identity.function_facts(fingerprint)
-        return self._facts
+        facts = self._facts
+        if facts is None or facts.fingerprint != fingerprint:
+            facts = self._facts = self._identity.function_facts(fingerprint)
+        return facts
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return the key, 32 bytes, under which a call's result is or would be stored.
@@ -113,9 +128,9 @@ class CachedFunction(Generic[P, R_co]):
         TypeError
             If the function cannot be called so.
         """
-        identity = self._identity
-        values = identity.bind(args, kwargs)
-        return identity.key(identity.fingerprint(), identity.encode(values))
+        form = self._identity.form()
+        values = form.bind(*args, **kwargs)
+        return form.key(self._identity.fingerprint(), form.encode(values))
 
     def fingerprint(self) -> bytes:
         """Return the fingerprint, 32 bytes, of the function as it is now."""
@@ -168,4 +183,4 @@ def _rebuild(store: Owner, func: Callable[..., Any], ignore: tuple[str, ...]) ->
     return cached
 
 
-closures.TRANSPARENT[CachedFunction] = lambda cached: names.innermost(cached.func)
+closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func

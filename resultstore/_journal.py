@@ -20,6 +20,8 @@ from typing import Any
 from resultstore._facts import CallFacts
 
 FILE_NAME = "journal.jsonl"
+# Without O_NONBLOCK a FIFO in the journal's place would block for ever; with it, opening one fails.
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Journal:
@@ -69,9 +71,7 @@ class Journal:
             return 0
 
     def _write(self, path: str, data: bytes, flag: int) -> None:
-        fd = os.open(
-            path, os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600
-        )
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag | _FLAGS, 0o600)
         try:
             view = memoryview(data)
             while view:

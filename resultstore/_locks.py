@@ -54,10 +54,10 @@ class Gate:
         if not self._thread_lock.acquire(timeout=max(wait_s, 0)):
             raise BusyError(f"another thread kept the write gate {self._path} for over {wait_s:g} s")
         try:
-            if self._depth == 0:
-                self._lock_file(deadline, wait_s)
             self._depth += 1
-            try:
+            try:  # an interrupt while waiting for the file must not leave it locked
+                if self._depth == 1:
+                    self._lock_file(deadline, wait_s)
                 yield
             finally:
                 self._depth -= 1
@@ -66,9 +66,20 @@ class Gate:
         finally:
             self._thread_lock.release()
 
+    @contextlib.contextmanager
+    def alone(self, wait_s: float) -> Iterator[bool]:
+        """Keep this process's other threads from writing; yield False if one goes on for too long."""
+        if not self._thread_lock.acquire(timeout=wait_s):
+            yield False
+            return
+        try:
+            yield self._depth == 0
+        finally:
+            self._thread_lock.release()
+
     def _lock_file(self, deadline: float, wait_s: float) -> None:
         if self._fd is None or not self._is_current(self._fd):
-            self.close()
+            self._close_file()
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         pause = 0.0005
         while not _try_lock(self._fd):
@@ -86,18 +97,23 @@ class Gate:
 
     def _unlock_file(self) -> None:
         if self._fd is not None:
-            _unlock(self._fd)
+            with contextlib.suppress(OSError):  # it was never locked
+                _unlock(self._fd)
 
     def close(self) -> None:
-        """Close the lock file; the next holder opens it again."""
-        if self._fd is not None and self._depth == 0:
-            os.close(self._fd)
-            self._fd = None
+        """Close the lock file, unless it is held; the next holder opens it again."""
+        with self.alone(0) as nobody_holds_it:
+            if nobody_holds_it:
+                self._close_file()
+
+    def _close_file(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def abandon(self) -> None:
         """Start anew in a forked child: the parent's threads and its lock are not the child's."""
-        if self._fd is not None:
-            os.close(self._fd)  # the parent's copy of the descriptor keeps the parent's lock
+        self._close_file()  # the parent's copy of the descriptor keeps the parent's lock
         self._renew()
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from resultstore import _clock
 from resultstore._facts import PayloadFacts
 from resultstore._index.index import Total
-from resultstore._vault import Vault
+from resultstore._vault import STALE_S, Vault
 from resultstore.errors import DamagedError
 from resultstore.eviction import Limits
 
@@ -126,7 +126,9 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
             problems.append(replace(problem, fixed=fix))
         for name in vault.blobs.names():
             if name not in named:
-                fixed = fix and vault.blobs.delete(name)
+                fixed = False
+                with contextlib.suppress(OSError):  # a directory, say, that somebody put there
+                    fixed = fix and vault.blobs.delete(name)
                 problems.append(Problem("orphan", name, "no row of the index names this file", fixed))
         for number in vault.index.unused_payloads():
             if fix:
@@ -138,7 +140,7 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
                 vault.index.set_total(wrong)
             problems.append(Problem("totals", "total", f"the sums should be {wrong}", fix))
         if fix:
-            vault.blobs.sweep(3600)
+            vault.blobs.sweep(STALE_S)
     return problems
 
 

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import stat
 import sys
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -42,7 +43,7 @@ from resultstore._settings import Settings
 from resultstore._sizes import format_size
 from resultstore.blobs.base import new_name
 from resultstore.blobs.local import LocalBlobs
-from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError, UnstorableError
+from resultstore.errors import BusyError, DamagedError, StoreError, UnstorableError
 from resultstore.eviction import Budget
 from resultstore.formats.base import Encoded, checksum
 from resultstore.formats.registry import format_named
@@ -54,8 +55,10 @@ INLINE_NBYTES = 16_384
 GATE_WAIT_S = 10.0
 _FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
 _RECORD_NBYTES = 500
-_STALE_S, _UPGRADE_WAIT_S = 3600.0, 600.0
-_FAULTS = (sqlite3.Error, OSError, SchemaError, BusyError)
+STALE_S = 60.0
+"""Temporary files younger than this are never swept."""
+_UPGRADE_WAIT_S, _BUSY_PAUSE_S = 600.0, 30.0
+_FOLDERS_NBYTES = 20 * 4096
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
 
@@ -104,6 +107,7 @@ class Vault:
         self._touches: dict[int, tuple[int, float]] = {}
         self._flushed_at = _clock.now()
         self._armed = False
+        self._busy_until = 0.0
         self.allow_pickle = self._judge_pickle()
         _all.add(self)
         if self.index.connections.is_older:
@@ -186,10 +190,7 @@ class Vault:
         if facts.codec is not None:
             raise DamagedError(f"no codec is called {facts.codec!r}: it may come from a newer resultstore")
         try:
-            if facts.inline is not None:
-                holder = self._read_inline(facts)
-            else:
-                holder = self._read_file(facts)
+            holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
             value = payload_format.value(holder, facts)
         except DamagedError as error:
             self._put_aside(facts)
@@ -204,8 +205,7 @@ class Vault:
             raise DamagedError(f"it has {len(data)} bytes instead of {facts.nbytes}")
         holder, view = format_named(facts.format).room(facts)
         view[:] = data[facts.head_nbytes :]
-        if checksum(data[: facts.head_nbytes], blake3(view).digest()) != facts.checksum:
-            raise DamagedError("its bytes are not those that were written")
+        _verify(facts, data[: facts.head_nbytes], holder, view)
         return holder
 
     def _read_file(self, facts: PayloadFacts) -> Any:
@@ -219,8 +219,7 @@ class Vault:
             holder, view = format_named(facts.format).room(facts)
             _fill(file, view)
         if self._checked.get(name) != signature:
-            if checksum(head, blake3(view).digest()) != facts.checksum:
-                raise DamagedError("its bytes are not those that were written")
+            _verify(facts, head, holder, view)
             self._checked[name] = signature
         return holder
 
@@ -269,7 +268,7 @@ class Vault:
                 self.index.touch([(call_id, count, at) for call_id, (count, at) in touches.items()])
         except BusyError:
             self._touches = touches | self._touches
-        except _FAULTS as error:
+        except Exception as error:  # an access that is not counted must not cost anybody anything
             logger.debug("accesses were not written: %s", error)
 
     # -- keeping
@@ -298,13 +297,13 @@ class Vault:
                 self._write(computed, parts, result, lean=True)
             except PayloadGone:
                 self._write(computed, parts, result, lean=False)
-        except _FAULTS as error:
+        except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
 
     def _refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""
         call = self._call_facts(computed, NOT_STORED, None, message)
-        with contextlib.suppress(*_FAULTS), self._writing():
+        with contextlib.suppress(Exception), self._writing():
             self._make_room(0)
             self.index.add(call, _environment.describe_run, self._stands, journalled=False)
         self.reporter.warn(computed.function.name, kind, message)
@@ -341,6 +340,10 @@ class Vault:
 
     def _write(self, computed: Computed, parts: list[_Part], result: ResultFacts, *, lean: bool) -> None:
         self._make_place()
+        large = sum(part.facts.nbytes for part in parts if part.facts.nbytes > INLINE_NBYTES)
+        if large and self.settings.size_limit is not None:
+            with self._writing():  # before the bytes lie there, not after
+                self._make_room(large)
         tickets: dict[int, str] = {}
         published: list[str] = []
         written: dict[bytes, int] = {}
@@ -381,9 +384,10 @@ class Vault:
         finally:
             for ticket in tickets.values():
                 self.blobs.discard(ticket)
-            for name in published:  # the row did not come about
-                with contextlib.suppress(OSError):
-                    self.blobs.delete(name)
+            for name in published:  # a row may name them yet, if a signal struck just after the commit
+                with contextlib.suppress(Exception):
+                    if not self.index.has_file(name):
+                        self.blobs.delete(name)
         _lineage.note(self.place, call_id)
         logger.info("stored %s (%s)", computed.function.name, format_size(sum(p.nbytes for p in payloads)))
 
@@ -432,8 +436,14 @@ class Vault:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         self._make_place()
-        with self.gate.held(GATE_WAIT_S):
-            yield
+        # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
+        wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
+        try:
+            with self.gate.held(wait_s):
+                yield
+        except BusyError:
+            self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+            raise
 
     # -- dropping
 
@@ -460,12 +470,8 @@ class Vault:
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
-        return (
-            self.index.disk_nbytes()
-            + self.index.total().file_nbytes
-            + self.journal.nbytes()
-            + self.blobs.extra_nbytes()
-        )
+        files = self.index.disk_nbytes() + self.index.total().file_nbytes + self.journal.nbytes()
+        return files + self.blobs.extra_nbytes() + _FOLDERS_NBYTES
 
     def _make_room(self, incoming: int) -> None:
         """Evict, least recently used first, until so many more bytes fit. The gate is held."""
@@ -501,7 +507,7 @@ class Vault:
 
     def _sweep(self) -> int:
         before = self.blobs.extra_nbytes()
-        self.blobs.sweep(_STALE_S)
+        self.blobs.sweep(STALE_S)
         return before - self.blobs.extra_nbytes()
 
     def _trim_records(self, budget: Budget) -> int:
@@ -509,7 +515,11 @@ class Vault:
         record_nbytes = self.index.used_nbytes() - self.index.total().inline_nbytes
         count = budget.record_excess(record_nbytes) // _RECORD_NBYTES
         oldest = self.index.oldest_dropped()[:count] if count else []
-        return self.index.drop(oldest).calls * _RECORD_NBYTES if oldest else 0
+        if not oldest:
+            return 0
+        gone = self.index.drop(oldest).calls * _RECORD_NBYTES
+        self.index.drop_unused_versions()
+        return gone
 
     def _compact_journal(self) -> None:
         """Rewrite the journal when more than half of its lines are of calls that are gone."""
@@ -526,9 +536,13 @@ class Vault:
     # -- the end
 
     def close(self) -> None:
-        """Write what waits and close all files; the next use opens them again."""
+        """Write what waits and close all files that no thread is using; the next use opens them again."""
         self.flush()
-        self.index.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        with self.gate.alone(_FLUSH_S) as nobody_writes:
+            self.index.close(writer=nobody_writes)
         self.gate.close()
 
     def abandon(self) -> None:
@@ -538,10 +552,11 @@ class Vault:
         self.index.forget_run()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # at the interpreter's end anything may be gone
+        if sys is None or sys.is_finalizing():  # type: ignore[redundant-expr]
+            return
+        with contextlib.suppress(Exception):
             self.flush(wait_s=0)
-            self.index.close()
-            self.gate.close()
+            self._close_files()
 
 
 _all: weakref.WeakSet[Vault] = weakref.WeakSet()
@@ -586,6 +601,15 @@ def _row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts]) -> byte
 
 def _threads(nbytes: int) -> int:
     return blake3.AUTO if nbytes >= 1 << 24 else 1
+
+
+def _verify(facts: PayloadFacts, head: bytes | memoryview, holder: Any, view: memoryview) -> None:
+    """Raise DamagedError unless bytes are those that were written, and those of the value that the row names."""
+    body_hash = blake3(view, max_threads=_threads(len(view))).digest()
+    if checksum(head, body_hash) != facts.checksum:
+        raise DamagedError("its bytes are not those that were written")
+    if format_named(facts.format).digest(holder, body_hash) != facts.digest:
+        raise DamagedError("its bytes are whole, but of another value")
 
 
 def _fill(file: Any, view: memoryview) -> None:

@@ -209,8 +209,20 @@ def test_sizes_and_ages_as_people_write_them():
     assert [parse_age(a, "a") for a in ("30 d", "12h", 5, 1.5, datetime.timedelta(hours=1), "2 w", "3 min")] == [
         2_592_000, 43_200, 5, 1.5, 3600, 1_209_600, 180
     ]  # fmt: skip
-    assert [format_size(n) for n in (0, 999, 1000, 12_345_678, 5 * 10**12)] == ["0 B", "999 B", "1 kB", "12.3 MB", "5 TB"]
-    assert [format_seconds(s) for s in (2e-7, 0.00123, 1.5, 600, 9000)] == ["0.2 µs", "1.23 ms", "1.5 s", "10 min", "2.5 h"]
+    assert [format_size(n) for n in (0, 999, 1000, 12_345_678, 5 * 10**12)] == [
+        "0 B",
+        "999 B",
+        "1 kB",
+        "12.3 MB",
+        "5 TB",
+    ]
+    assert [format_seconds(s) for s in (2e-7, 0.00123, 1.5, 600, 9000)] == [
+        "0.2 µs",
+        "1.23 ms",
+        "1.5 s",
+        "10 min",
+        "2.5 h",
+    ]
 
 
 def test_large_arrays_are_counted_in_blocks(store):
@@ -218,5 +230,5 @@ def test_large_arrays_are_counted_in_blocks(store):
     store.cache(science.slow_block)(1, 1_000_001)
     store.close()
     place = Path(str(store.location))
-    assert abs(store.stats().nbytes - disk_usage(place)) < 60_000
+    assert abs(store.stats().nbytes - disk_usage(place)) < 100_000
     assert np.isfinite(store.stats().seconds_saved)

@@ -271,7 +271,9 @@ def test_nested_calls_are_recorded(store, sql):
     f = store.cache(outer)
     inner(2)
     assert f(1) == 5
-    pairs = sql("SELECT p.function, c.arguments FROM nesting JOIN calls p ON p.id = parent_id JOIN calls c ON c.id = child_id")
+    pairs = sql(
+        "SELECT p.function, c.arguments FROM nesting JOIN calls p ON p.id = parent_id JOIN calls c ON c.id = child_id"
+    )
     name = f.name
     assert sorted(pairs) == [(name, "x=1"), (name, "x=2")]
 

@@ -93,7 +93,21 @@ def test_a_record_holds_the_facts(store):
 def test_arguments_come_back_as_values_or_summaries(store):
     """Numbers and short strings come back as themselves, everything else as a summary."""
     f = store.cache(science.spelled)
-    values = [2**70, -0.0, math.inf, "text", "\ud800", None, False, 10**400, "x" * 5000, b"bytes", [1, 2], np.zeros((3, 4)), 1j]
+    values = [
+        2**70,
+        -0.0,
+        math.inf,
+        "text",
+        "\ud800",
+        None,
+        False,
+        10**400,
+        "x" * 5000,
+        b"bytes",
+        [1, 2],
+        np.zeros((3, 4)),
+        1j,
+    ]
     f(math.nan, c=values)
     for value in values:
         f(0, c=value)

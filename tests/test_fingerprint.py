@@ -242,7 +242,7 @@ def generator():
         (generator, "a generator function"),
         (functools.partial(generator), "a generator function"),
         (staticmethod(make), "a staticmethod"),
-        ([].append, "a callable object"),
+        ([].append, "no module with a version"),
         (3, "not a function"),
     ],
 )

@@ -122,7 +122,9 @@ CONTAINERS = [
 ]  # fmt: skip
 
 TABLES = [
-    pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": pd.Categorical(["u", "v"])}, index=pd.Index(["r", "s"], name="i")),
+    pd.DataFrame(
+        {"a": [1, 2], "b": ["x", None], "c": pd.Categorical(["u", "v"])}, index=pd.Index(["r", "s"], name="i")
+    ),
     pd.DataFrame(np.arange(40_000.0).reshape(-1, 4), columns=list("wxyz")),
     pd.Series([1.5, None], name="s", dtype="Float64"),
     pd.DataFrame({"t": pd.date_range("2020-01-01", periods=3, tz="Europe/Berlin")}),
@@ -152,7 +154,13 @@ def round_trip(store: Store, value: Any) -> tuple[Any, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("value", SCALARS, ids=lambda v: f"{type(v).__name__}-{str(v)[:20]!a}" if not isinstance(v, int) or v.bit_length() < 100 else "long-int")
+@pytest.mark.parametrize(
+    "value",
+    SCALARS,
+    ids=lambda v: (
+        f"{type(v).__name__}-{str(v)[:20]!a}" if not isinstance(v, int) or v.bit_length() < 100 else "long-int"
+    ),
+)
 def test_scalars_come_back(folder, value):
     """Every plain value comes back with its type, its sign of zero and its bits of NaN."""
     first, _ = round_trip(Store(folder), value)

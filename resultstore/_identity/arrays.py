@@ -58,11 +58,12 @@ def _without_padding(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype.kind == "c" and array.dtype.itemsize == 16:
         return array
     width = array.dtype.itemsize // (2 if array.dtype.kind == "c" else 1)
-    if np.finfo(array.dtype).nmant != 63:  # quad or double-double: every byte counts
+    if np.finfo(array.dtype.newbyteorder("=")).nmant != 63:  # quad or double-double: every byte counts
         return array
     clean = array.copy(order="K")
     octets = clean.reshape(-1, order="A").view(np.uint8).reshape(-1, width)
-    octets[:, 10:] = 0
+    unused = slice(10, None) if array.dtype.isnative else slice(0, width - 10)
+    octets[:, unused] = 0
     return clean
 
 
@@ -73,7 +74,7 @@ def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return ("subarray", _dtype_parts(base), shape)
-    if dtype.names is not None:
+    if dtype.names is not None and dtype.type is np.void:
         assert dtype.fields is not None
         fields = []
         for name in dtype.names:
@@ -81,25 +82,34 @@ def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
             title = field[2] if len(field) > 2 else None
             fields.append((name, title, _dtype_parts(field[0]), field[1]))
         return ("struct", tuple(fields), dtype.itemsize, dtype.isalignedstruct)
-    if dtype.kind not in "biufcmMSUVO" or type(dtype).__module__.partition(".")[0] != "numpy":
+    if (
+        dtype.names is not None
+        or dtype.kind not in "biufcmMSUVO"
+        or type(dtype).__module__.partition(".")[0] != "numpy"
+    ):
         raise DigestError(f"an array of dtype {dtype} has no digest that could be trusted")
     return (dtype.str,)  # '<f8', '>i4', '<M8[ns]', '<U7', '|O'
 
 
 def _encode_dtype(dtype: np.dtype[Any]) -> bytes:
-    # Remembered for numpy's own simple types only: dtypes that differ in metadata, titles or
-    # alignment are equal to Python.
-    if dtype.names is None and dtype.metadata is None:
-        known = _known_dtypes.get(dtype)
+    # Remembered by text, and for numpy's own simple types only: dtypes that differ in metadata, titles
+    # or alignment are equal to Python, and types of others may share a text with numpy's.
+    if (
+        dtype.names is None
+        and dtype.metadata is None
+        and dtype.subdtype is None
+        and type(dtype).__module__ == "numpy.dtypes"
+    ):
+        known = _known_dtypes.get(dtype.str)
         if known is None:
-            known = _known_dtypes[dtype] = short(encode_value(_dtype_parts(dtype)))
+            known = _known_dtypes[dtype.str] = short(encode_value(_dtype_parts(dtype)))
             if len(_known_dtypes) > 1000:  # strings of every length are types of their own
                 _known_dtypes.clear()
         return known
     return short(encode_value(_dtype_parts(dtype)))
 
 
-_known_dtypes: dict[np.dtype[Any], bytes] = {}
+_known_dtypes: dict[str, bytes] = {}
 
 
 def _needs_walk(dtype: np.dtype[Any]) -> bool:

@@ -54,7 +54,7 @@ def make_binder(func: Callable[..., Any], ignore: Iterable[str] = ()) -> Binder:
         names, star, double_star, bind = _compile(func)
     else:
         names, star, double_star = ("args", "kwargs"), "args", "kwargs"
-        bind = _bind_compiled(func.nin if is_ufunc(func) else None)
+        bind = _bind_compiled(getattr(func, "nin", None) if is_ufunc(func) else None)
     ignored = frozenset({"*": star, "**": double_star}.get(name, name) or name for name in ignore)
     for name in ignored - frozenset(names):
         known = ", ".join(names) or "none"

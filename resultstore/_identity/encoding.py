@@ -121,10 +121,14 @@ def _tuple(value: tuple[Any, ...]) -> Node:
     return sequence(b"t", value, len(value))
 
 
+def _first(pair: tuple[bytes, Any]) -> bytes:
+    return pair[0]
+
+
 def _dict(value: dict[Any, Any]) -> Node:
     # Keys are encoded on their own, before the values: they say in which order the values are
     # visited, and being hashable they cannot be part of a cycle.
-    keyed = sorted((short(encode(key)), key) for key in value) if value else []
+    keyed = sorted([(short(encode(key)), key) for key in value], key=_first)
     parts = [b"d", length(len(keyed))]
     for encoded, key in keyed:
         parts.append(encoded)
@@ -133,6 +137,8 @@ def _dict(value: dict[Any, Any]) -> Node:
 
 
 def _ordered_dict(value: OrderedDict[Any, Any]) -> Node:
+    if value.__dict__:
+        raise DigestError("an OrderedDict with attributes has no digest that could be trusted")
     flat = [part for item in value.items() for part in item]
     return sequence(b"o", flat, len(flat))
 
@@ -169,7 +175,7 @@ _STANDARD = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid", "z
 
 def _load_encoders(kind: type) -> bool:
     """Import the encoders for a type of a module that we do not import ourselves."""
-    root = kind.__module__.partition(".")[0]
+    root = str(kind.__module__).partition(".")[0]
     late = "resultstore._identity.standard" if root in _STANDARD else _LATE.get(root)
     if late is None:
         return False

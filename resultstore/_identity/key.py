@@ -10,7 +10,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from resultstore._facts import ArgumentFacts, FunctionFacts
+from resultstore._facts import ArgumentFacts, FunctionFacts, plain_text
 from resultstore._identity.binding import Binder, make_binder
 from resultstore._identity.closures import SCHEME, Fingerprint
 from resultstore._identity.encoding import encode, length, short, token_of
@@ -26,52 +26,28 @@ _brief.maxstring = _brief.maxother = 60
 _brief.maxlevel = 3
 
 
-class Identity:
-    """One function's name, fingerprint and binding: who was called with what."""
+class Form:
+    """How a function's calls are spelled and keyed, as long as its signature stands. Never changed."""
 
-    def __init__(self, func: Callable[..., Any], ignore: Iterable[str] = ()) -> None:
-        self.name = name_of(func)
-        self.place = place_of(func)
-        self._func = func
-        self._inner: Any = innermost(func)
-        self._fingerprint = Fingerprint(func)
-        self.ignore: tuple[str, ...] = ignore if isinstance(ignore, str) else tuple(ignore)  # type: ignore[assignment]
-        self._arm()
+    __slots__ = ("_count", "_order", "_signature", "bind", "binder", "name")
 
-    def _arm(self) -> None:
-        """Make all that depends on the signature, which a reloader may change in place."""
-        self.binder: Binder = make_binder(self._func, self.ignore)
-        self._defaults = self._signature_objects()
-        counted = [(i, encode(name)) for i, name in enumerate(self.binder.names) if name not in self.binder.ignored]
-        self._order = sorted(((i, short(name)) for i, name in counted), key=lambda pair: pair[1])
+    def __init__(self, name: str, binder: Binder, signature: tuple[Any, ...]) -> None:
+        self.name = name
+        self.binder = binder
+        self.bind = binder.bind
+        self._signature = signature
+        counted = [(i, short(encode(n))) for i, n in enumerate(binder.names) if n not in binder.ignored]
+        self._order = tuple(sorted(counted, key=lambda pair: pair[1]))
         self._count = b"A" + length(len(counted))
-        self._heads: dict[bytes, bytes] = {}
 
-    def _signature_objects(self) -> tuple[Any, ...]:
-        inner = self._inner
-        if isinstance(inner, types.FunctionType):
-            return (inner.__code__, inner.__defaults__, inner.__kwdefaults__)
-        return ()
-
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Return a value for each parameter; raise TypeError as the call itself would."""
-        for now, then in zip(self._signature_objects(), self._defaults, strict=True):
-            if now is not then:
-                self._arm()
-                break
-        return self.binder.bind(*args, **kwargs)
-
-    def check_parameters(self, given: Iterable[str]) -> None:
-        """Raise OptionError for a name that no call of this function can be found by."""
-        for name in given:
-            if name in self.binder.ignored:
-                raise OptionError("find", name, "this parameter is ignored, so its values are not in the index")
-            if name not in self.binder.names and self.binder.double_star is None:
-                raise OptionError("find", name, f"{self.name} has no parameter of this name")
-
-    def fingerprint(self) -> bytes:
-        """Return the function's fingerprint as it is now."""
-        return self._fingerprint.value()
+    def stands(self, inner: Any) -> bool:
+        """Say whether this is still the function's signature; a reloader changes it in place."""
+        signature = self._signature
+        return not signature or (
+            inner.__code__ is signature[0]
+            and inner.__defaults__ is signature[1]
+            and inner.__kwdefaults__ is signature[2]
+        )
 
     def encode(self, values: tuple[Any, ...]) -> list[bytes]:
         """Return the encodings of the arguments that count, in the order of the key."""
@@ -84,29 +60,12 @@ class Identity:
         return encodings
 
     def key(self, fingerprint: bytes, encodings: list[bytes]) -> bytes:
-        """Return the key of the call, 32 bytes."""
-        head = self._heads.get(fingerprint)
-        if head is None:
-            self._heads = {fingerprint: _HEAD + encode(self.name) + fingerprint + self._count}
-            head = self._heads[fingerprint]
-        parts = [head]
+        """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name)."""
+        parts = [_HEAD, encode(self.name), fingerprint, self._count]
         for (_, name), encoding in zip(self._order, encodings, strict=True):
             parts.append(name)
             parts.append(short(encoding))
         return blake3(b"".join(parts)).digest()
-
-    def function_facts(self, fingerprint: bytes) -> FunctionFacts:
-        """Return the facts of the function as it is now."""
-        inner = self._inner
-        return FunctionFacts(
-            name=self.name,
-            fingerprint=fingerprint,
-            scheme=SCHEME,
-            place=self.place,
-            source=_source(inner),
-            signature=_signature(inner),
-            python=platform.python_version(),
-        )
 
     def argument_facts(self, values: tuple[Any, ...], encodings: list[bytes]) -> tuple[ArgumentFacts, ...]:
         """Describe the arguments, before the function gets a chance to change them."""
@@ -114,15 +73,65 @@ class Identity:
         facts: list[ArgumentFacts] = []
         binder = self.binder
         for i, name in enumerate(binder.names):
+            value = values[i]
             if name == binder.double_star:
-                for extra in sorted(values[i]):
-                    counts = i in tokens
-                    facts.append(
-                        _describe(len(facts), extra, values[i][extra], token(values[i][extra]) if counts else None)
-                    )
-            elif name != binder.star or values[i]:
-                facts.append(_describe(len(facts), name, values[i], tokens.get(i)))
+                for extra in sorted(value):
+                    extra_token = token(value[extra]) if i in tokens else None
+                    facts.append(_describe(len(facts), extra, value[extra], extra_token))
+            elif name != binder.star or value:
+                facts.append(_describe(len(facts), name, value, tokens.get(i)))
         return tuple(facts)
+
+
+class Identity:
+    """One function's name, fingerprint and binding: who was called with what."""
+
+    def __init__(self, func: Callable[..., Any], ignore: Iterable[str] = ()) -> None:
+        self.name = name_of(func)
+        self.place = plain_text(place_of(func))
+        self.ignore: tuple[str, ...] = ignore if isinstance(ignore, str) else tuple(ignore)  # type: ignore[assignment]
+        self._func = func
+        self._inner: Any = innermost(func)
+        self._form = self._make_form()
+        self._fingerprint = Fingerprint(func, self._form.binder.ignored)
+
+    def _make_form(self) -> Form:
+        inner = self._inner
+        is_python = isinstance(inner, types.FunctionType)
+        signature = (inner.__code__, inner.__defaults__, inner.__kwdefaults__) if is_python else ()
+        return Form(self.name, make_binder(self._func, self.ignore), signature)
+
+    def form(self) -> Form:
+        """Return how calls are keyed now. A call uses one form throughout, for another thread may renew it."""
+        form = self._form
+        if not form.stands(self._inner):
+            form = self._form = self._make_form()
+        return form
+
+    def check_parameters(self, given: Iterable[str]) -> None:
+        """Raise OptionError for a name that no call of this function can be found by."""
+        binder = self.form().binder
+        for name in given:
+            if name in binder.ignored:
+                raise OptionError("find", name, "this parameter is ignored, so its values are not in the index")
+            if name not in binder.names and binder.double_star is None:
+                raise OptionError("find", name, f"{self.name} has no parameter of this name")
+
+    def fingerprint(self) -> bytes:
+        """Return the function's fingerprint as it is now."""
+        return self._fingerprint.value()
+
+    def function_facts(self, fingerprint: bytes) -> FunctionFacts:
+        """Return the facts of the function as it is now."""
+        return FunctionFacts(
+            name=self.name,
+            fingerprint=fingerprint,
+            scheme=SCHEME,
+            place=self.place,
+            source=_source(self._inner),
+            signature=_signature(self._inner),
+            python=platform.python_version(),
+        )
 
 
 def token(value: Any) -> bytes:
@@ -140,10 +149,10 @@ def _describe(position: int, name: str, value: Any, value_token: bytes | None) -
         if number == 0 and kind is float and str(value) == "-0.0":
             text = "-0.0"  # SQLite drops the sign
     elif kind is int:
-        number, text = _as_double(value), str(value) if value.bit_length() < 3000 else None
-    elif kind is str and len(value) <= _TEXT_LIMIT and _is_text(value):
+        number, text = _as_double(value), str(value) if value.bit_length() < 2000 else None
+    elif kind is str and len(value) <= _TEXT_LIMIT and plain_text(value) == value:
         text = value
-    return ArgumentFacts(position, name, kind.__name__, number, text, value_token, summarise(value))
+    return ArgumentFacts(position, plain_text(name), kind.__name__, number, text, value_token, summarise(value))
 
 
 def _as_double(value: int) -> float | None:
@@ -151,11 +160,6 @@ def _as_double(value: int) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _is_text(value: str) -> bool:
-    """Say whether every database takes this text: no NUL, no lone surrogate."""
-    return "\0" not in value and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
 
 
 def summarise(value: Any) -> str:
@@ -167,7 +171,7 @@ def summarise(value: Any) -> str:
             return f"{kind.__name__} {'x'.join(map(str, shape))} {dtype}"[:120]
         if isinstance(shape, tuple) and len(shape) == 2 and hasattr(value, "columns"):
             return f"{kind.__name__} {shape[0]}x{shape[1]}"
-        if kind is int and value.bit_length() > 3000:  # str() refuses very long integers
+        if kind is int and value.bit_length() > 2000:  # str() refuses very long integers
             return f"int of {value.bit_length()} bits"
         return _brief.repr(value).encode("ascii", "backslashreplace").decode()[:120].replace("\0", "\\0")
     except Exception:  # a repr is the caller's code: whatever it raises, the call goes on
@@ -187,7 +191,7 @@ def _source(func: Any) -> str | None:
     import inspect  # 24 ms, once, on a miss
 
     try:
-        return "".join(inspect.getblock(lines[code.co_firstlineno - 1 :]))
+        return plain_text("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])))
     except Exception:  # half-edited files raise tokenizer errors of many kinds
         return None
 
@@ -196,6 +200,6 @@ def _signature(func: Any) -> str | None:
     import inspect
 
     try:
-        return str(inspect.signature(func, follow_wrapped=False))
-    except (TypeError, ValueError):
+        return plain_text(str(inspect.signature(func, follow_wrapped=False)))
+    except Exception:  # it prints defaults and annotations, which are the user's own
         return None

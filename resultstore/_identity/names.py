@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from resultstore._facts import plain_text
 from resultstore.errors import FunctionError
 
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200  # inspect.CO_*, without its 24 ms import
@@ -24,12 +25,13 @@ def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
 def name_of(func: Callable[..., Any]) -> str:
     """Return ``module.qualname``; a partial goes by the name of the function that it calls."""
     func = innermost(func)
+    owner = owner_of(func)
+    if owner is not None:
+        return plain_text(f"{owner[0]}.{owner[1]}")
     module = getattr(func, "__module__", None) or type(func).__module__
     if module == "__mp_main__":  # a spawned worker's name for the same script
         module = "__main__"
-    if is_ufunc(func) and module == type(func).__module__:
-        module = "numpy"
-    return f"{module}.{getattr(func, '__qualname__', None) or getattr(func, '__name__', '<unnamed>')}"
+    return plain_text(f"{module}.{getattr(func, '__qualname__', None) or getattr(func, '__name__', '<unnamed>')}")
 
 
 def place_of(func: Callable[..., Any]) -> str:
@@ -62,12 +64,33 @@ def is_ufunc(func: object) -> bool:
     return numpy is not None and isinstance(func, numpy.ufunc)
 
 
-def is_compiled(func: object) -> bool:
-    """Say whether this is a function without Python code whose module names its version."""
-    if isinstance(func, types.BuiltinFunctionType):
-        return func.__self__ is None or isinstance(func.__self__, types.ModuleType)
+def owner_of(func: object) -> tuple[str, str, str] | None:
+    """Return module, name and version of a function without Python code, or None if nothing vouches for it.
+
+    Such a function is known by name, so it must be the very object that its module has under the name
+    (not so what ``np.frompyfunc`` makes), and the module must have a version (not so an extension under
+    development): the standard library's is Python's.
+    """
     # np.sum and most of numpy's API: C objects around Python code that belongs to numpy.
-    return is_ufunc(func) or type(func).__name__ == "_ArrayFunctionDispatcher"
+    compiled = isinstance(func, types.BuiltinFunctionType) or type(func).__name__ == "_ArrayFunctionDispatcher"
+    if not (compiled or is_ufunc(func)):
+        return None
+    name = str(getattr(func, "__qualname__", None) or getattr(func, "__name__", ""))
+    for module in (getattr(func, "__module__", None), "numpy", "scipy.special"):  # older ufuncs name no module
+        found: Any = sys.modules.get(module or "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is func and isinstance(module, str):
+            top = module.partition(".")[0]
+            standard = top in sys.stdlib_module_names
+            version = sys.version.split()[0] if standard else getattr(sys.modules.get(top), "__version__", None)
+            return (module, name, version) if isinstance(version, str) and version else None
+    return None
+
+
+def is_compiled(func: object) -> bool:
+    """Say whether this is a function without Python code that its module vouches for."""
+    return owner_of(func) is not None
 
 
 def check_kind(func: object) -> None:
@@ -92,6 +115,8 @@ def check_kind(func: object) -> None:
             return
     elif is_compiled(inner):
         return
+    elif is_ufunc(inner) or isinstance(inner, types.BuiltinFunctionType):
+        problem = "no module with a version has this compiled function under its name: cache a function that calls it"
     elif callable(inner):
         problem = f"a callable object of type {type(inner).__qualname__} cannot be cached yet: cache a function"
     else:

@@ -72,6 +72,14 @@ def _build_time(h: int, mi: int, s: int, us: int, fold: int, zone: Any) -> datet
     return datetime.time(h, mi, s, us, _build_zone(zone), fold=fold)
 
 
+def _uuid_parts(v: uuid.UUID) -> tuple[Any, ...]:
+    return (v.hex,) if v.is_safe is uuid.SafeUUID.unknown else (v.hex, v.is_safe.name)
+
+
+def _build_uuid(text: str, is_safe: str = "unknown") -> uuid.UUID:
+    return uuid.UUID(hex=text, is_safe=uuid.SafeUUID[is_safe])
+
+
 TYPES: dict[type, ValueType] = {
     datetime.datetime: ValueType("datetime.datetime", _datetime_parts, _build_datetime),
     datetime.date: ValueType("datetime.date", lambda v: (v.year, v.month, v.day), datetime.date),
@@ -82,7 +90,7 @@ TYPES: dict[type, ValueType] = {
     datetime.timezone: ValueType("datetime.timezone", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)),
     decimal.Decimal: ValueType("decimal.Decimal", lambda v: (str(v),), decimal.Decimal),
     fractions.Fraction: ValueType("fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction),
-    uuid.UUID: ValueType("uuid.UUID", lambda v: (v.bytes,), lambda b: uuid.UUID(bytes=b)),
+    uuid.UUID: ValueType("uuid.UUID", _uuid_parts, _build_uuid),
 }
 for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath):
     # The names are ours: the module that defines these classes moved in Python 3.13.

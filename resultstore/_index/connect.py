@@ -11,8 +11,10 @@ kept alive in it, unused, because closing them would drop the parent's locks.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 import struct
 import urllib.parse
 import weakref
@@ -39,13 +41,15 @@ class Connections:
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._inode = 0
+        self.generation = 0
+        """Counts the index files that this object has written to."""
         self._guard: tuple[int, int, int] | None = None
         self.is_older = self.check_version()
         _all.add(self)
 
     def exists(self) -> bool:
-        """Say whether the index file is there."""
-        return os.path.exists(self.path)
+        """Say whether something is in the index file's place."""
+        return os.path.lexists(self.path)
 
     def check_version(self) -> bool:
         """Say whether the schema is older than ours; raise for a newer one or another program's, touching nothing.
@@ -58,8 +62,7 @@ class Connections:
             If the index cannot be used by this version of resultstore.
         """
         try:
-            with open(self.path, "rb", buffering=0) as file:
-                head = file.read(100)
+            head = _read_head(self.path)
         except OSError:
             return False  # not there yet, or not readable: the first call finds out and degrades
         if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
@@ -83,6 +86,7 @@ class Connections:
         except IndexError:
             if not self.exists():
                 return []
+            _check_regular(self.path)
             connection = self._open_reader()
         try:
             rows = connection.execute(sql, parameters).fetchall()
@@ -120,7 +124,7 @@ class Connections:
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _open(self, mode: str) -> sqlite3.Connection:
-        uri = f"file:{urllib.parse.quote(self.path)}?mode={mode}"
+        uri = f"file:{urllib.parse.quote(os.fsencode(self.path))}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -138,6 +142,7 @@ class Connections:
         """Return the writing connection, making the index first if there is none."""
         if self._writer is not None and self._inode != self._present_inode():
             self.close()  # the store was removed, or another put in its place, while it was open
+            self.generation += 1
         if self._writer is None:
             if not self.exists():
                 self._create()
@@ -187,8 +192,10 @@ class Connections:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a write transaction: all of it, or nothing."""
         connection = self.writer()
-        connection.execute("BEGIN IMMEDIATE")
+        if connection.in_transaction:  # left by an exception of a signal's at an unlucky moment
+            connection.execute("ROLLBACK")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -196,11 +203,14 @@ class Connections:
                 connection.execute("ROLLBACK")
             raise
 
-    def close(self) -> None:
-        """Close what this process opened; the next use opens again."""
-        readers, self._readers = self._readers, []
-        writer, self._writer = self._writer, None
-        for connection in (*readers, *filter(None, [writer])):
+    def close(self, *, writer: bool = True) -> None:
+        """Close the connections that lie idle; the writing one only for a caller that is alone with it."""
+        idle: list[sqlite3.Connection | None] = [*self._readers]
+        self._readers = []
+        if writer:  # last: it copies the log back and removes it
+            idle.append(self._writer)
+            self._writer = None
+        for connection in filter(None, idle):
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
@@ -208,6 +218,18 @@ class Connections:
         """Forget the connections of the parent process, in a forked child."""
         _inherited.extend((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
+
+
+def _check_regular(path: str) -> None:
+    """Raise OSError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "this is not a regular file", path)
+
+
+def _read_head(path: str) -> bytes:
+    _check_regular(path)
+    with open(path, "rb", buffering=0) as file:
+        return file.read(100)
 
 
 def _abandon_all() -> None:

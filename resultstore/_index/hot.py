@@ -146,6 +146,11 @@ COUNT_PAYLOADS = (
     "SELECT coalesce(sum(payload.disk_nbytes), 0) AS coalesce_1, coalesce(sum(length(payload.inline)), 0) "
     "AS coalesce_3, count(*) AS count_1 FROM payload"
 )
+FILE_PAYLOAD = "SELECT payload.id FROM payload WHERE payload.file = :file"
+DROP_UNUSED_VERSIONS = (
+    "DELETE FROM function_version WHERE NOT (EXISTS (SELECT * FROM call WHERE call.version_id = "
+    "function_version.id))"
+)
 SET_TOTAL = (
     "UPDATE total SET file_nbytes=:file_nbytes, inline_nbytes=:inline_nbytes, payloads=:payloads, "
     "access_sequence=:access_sequence, evictions=:evictions, file_calls=:file_calls, "

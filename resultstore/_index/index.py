@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
 _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
+_BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
 _VACUUM_PAGES = 128
 
 
@@ -60,6 +61,7 @@ class Index:
         self.connections = Connections(folder, meta, checkpoint_pages=pages)
         self._blocked_nbytes = _BLOCKED * pages * 4096
         self._run_id: int | None = None
+        self._run_generation = 0
 
     def upgrade(self) -> None:
         """Bring an index of an older schema to ours, after a backup."""
@@ -124,11 +126,10 @@ class Index:
             If the call leans on an equal payload that no longer stands.
         """
         self._refuse_when_blocked()
-        try:
-            return self._add(call, run, stands, journalled)
-        except sqlite3.IntegrityError:
-            self._run_id = None  # the store was emptied under us: this process must introduce itself again
-            return self._add(call, run, stands, journalled)
+        self.connections.writer()
+        if self._run_generation != self.connections.generation:
+            self._run_id = None  # another index than the one that knows this process
+        return self._add(call, run, stands, journalled)
 
     def _add(
         self, call: CallFacts, run: Callable[[], RunFacts], stands: Callable[[PayloadFacts], bool], journalled: bool
@@ -138,7 +139,7 @@ class Index:
             if run_id is None:
                 run_id = changes.add_run(connection, run())
             added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
-        self._run_id = run_id
+        self._run_id, self._run_generation = run_id, self.connections.generation
         return added
 
     def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
@@ -221,6 +222,15 @@ class Index:
         files, inline, payloads = rows[0]
         return files, inline, payloads, len(self.file_keys())
 
+    def has_file(self, name: str) -> bool:
+        """Say whether a row names this payload file."""
+        return bool(self.connections.query(hot.FILE_PAYLOAD, {"file": name}))
+
+    def drop_unused_versions(self) -> None:
+        """Forget function versions that have no call left."""
+        with self.connections.transaction() as connection:
+            connection.execute(hot.DROP_UNUSED_VERSIONS)
+
     def set_total(self, total: Total) -> None:
         """Replace the sums."""
         with self.connections.transaction() as connection:
@@ -232,9 +242,9 @@ class Index:
         """Introduce this process again at its next write: it is a forked child."""
         self._run_id = None
 
-    def close(self) -> None:
-        """Close the connections."""
-        self.connections.close()
+    def close(self, *, writer: bool = True) -> None:
+        """Close the connections; the writing one only for a caller that is alone with it."""
+        self.connections.close(writer=writer)
 
     def _wal_nbytes(self) -> int:
         try:
@@ -246,12 +256,15 @@ class Index:
         """Refuse to grow a log that a long reader keeps from being copied back."""
         if self._wal_nbytes() <= self._blocked_nbytes:
             return
-        _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if frames != copied:
-            raise BusyError(
-                f"another program has been reading {self.connections.path} for so long that its write-ahead log "
-                "cannot be reused; close that program's transaction"
-            )
+        for _ in range(_BLOCKED_TRIES):  # a reader of the moment is no reader that blocks
+            _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if frames == copied:
+                return
+            time.sleep(_BLOCKED_PAUSE_S)
+        raise BusyError(
+            f"another program has been reading {self.connections.path} for so long that its write-ahead log "
+            "cannot be reused; close that program's transaction"
+        )
 
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:

@@ -173,6 +173,8 @@ STATEMENTS: dict[str, Any] = {
         func.coalesce(func.sum(func.length(payload.c.inline)), 0),
         func.count(),
     ),
+    "FILE_PAYLOAD": select(payload.c.id).where(payload.c.file == p("file")),
+    "DROP_UNUSED_VERSIONS": delete(function_version).where(~exists().where(call.c.version_id == function_version.c.id)),
     "SET_TOTAL": update(total).values({c.name: p(c.name) for c in total.c if c.name != "id"}),
     "FORGET_CALL": delete(call).where(call.c.id == p("id")),
 }

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
-_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
+_NAME = re.compile(r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Blobs(Protocol):
         """Yield the names of all blobs."""
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove staged bytes that a killed process left behind; return how many."""
+        """Remove staged bytes at least so old whose writer is known, or by their age held, to be gone."""
 
     def extra_nbytes(self) -> int:
         """Return what lies in the place beside the blobs: staged and quarantined bytes."""
@@ -65,7 +65,8 @@ class Blobs(Protocol):
 def new_name(digest: bytes, suffix: str) -> str:
     """Return a fresh name for bytes with this digest: unique per write, so no two writes can meet."""
     text = digest.hex()
-    return f"{text[:2]}/{text[:32]}-{os.urandom(6).hex()}{suffix}"
+    # Sixteen folders: more would cost a small store more blocks than its payloads.
+    return f"{text[0]}/{text[:32]}-{os.urandom(6).hex()}{suffix}"
 
 
 def is_name(name: object) -> bool:

@@ -12,6 +12,11 @@ from typing import BinaryIO
 
 from resultstore.blobs.base import BlobState, Buffer, is_name
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _READ = (
     os.O_RDONLY
     | getattr(os, "O_CLOEXEC", 0)
@@ -20,6 +25,7 @@ _READ = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_STALE_S = 3600.0
 _WRITE_AT_ONCE = 1 << 30  # Linux writes at most 2 GiB - 4 KiB in one call
 
 
@@ -34,6 +40,7 @@ class LocalBlobs:
         self._payloads = os.path.join(root, "payloads")
         self._temporary = os.path.join(root, "temporary")
         self._quarantine = os.path.join(root, "quarantine")
+        self._staged: dict[str, int] = {}
 
     def stage(self, parts: Sequence[Buffer]) -> str:
         """Write bytes to a temporary file; return its path."""
@@ -43,16 +50,22 @@ class LocalBlobs:
         except FileNotFoundError:
             _make_folder(self._temporary)
             fd = os.open(path, _WRITE, 0o600)
+        self._staged[path] = fd
         try:
-            try:
-                for part in parts:
-                    _write_all(fd, part)
-            finally:
-                os.close(fd)
+            _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
+            for part in parts:
+                _write_all(fd, part)
         except BaseException:  # an interrupt too must not leave half a file
             self.discard(path)
             raise
+        if os.name == "nt":
+            self._release(path)  # an open file cannot be renamed there
         return path
+
+    def _release(self, ticket: str) -> None:
+        fd = self._staged.pop(ticket, None)
+        if fd is not None:
+            os.close(fd)
 
     def publish(self, ticket: str, name: str) -> BlobState:
         """Rename a temporary file to its place."""
@@ -63,10 +76,12 @@ class LocalBlobs:
             _make_folder(self._payloads)
             _make_folder(os.path.dirname(path))
             os.rename(ticket, path)
+        self._release(ticket)
         return _state(os.lstat(path))
 
     def discard(self, ticket: str) -> None:
         """Remove a temporary file, if it is still there."""
+        self._release(ticket)
         with contextlib.suppress(OSError):
             os.unlink(ticket)
 
@@ -111,12 +126,13 @@ class LocalBlobs:
                     yield name
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove temporary files that have not been written to for so long."""
+        """Remove temporary files that nobody holds a lock on, and very old ones where locks tell nothing."""
         swept = 0
-        limit = time.time() - older_than_s
+        now = time.time()
         for entry in _entries(self._temporary):
             with contextlib.suppress(OSError):
-                if entry.stat(follow_symlinks=False).st_mtime <= limit:
+                age_s = now - entry.stat(follow_symlinks=False).st_mtime
+                if age_s >= older_than_s and entry.path not in self._staged and _is_abandoned(entry.path, age_s):
                     os.unlink(entry.path)
                     swept += 1
         return swept
@@ -138,6 +154,28 @@ class LocalBlobs:
         if not is_name(name):
             raise OSError(errno.EINVAL, "the index names a file outside the store's own scheme", str(name))
         return os.path.join(self._payloads, *name.split("/"))
+
+
+def _lock(fd: int) -> None:
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # a file system without locks: then age alone tells
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_abandoned(path: str, age_s: float) -> bool:
+    """Say whether the writer of a temporary file is gone: the kernel freed its lock."""
+    if age_s > _STALE_S:
+        return True
+    if fcntl is None:
+        return False
+    fd = os.open(path, _READ)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _make_folder(path: str) -> None:

@@ -59,6 +59,9 @@ class Format(Protocol):
         Raises DamagedError if the facts contradict each other, before memory is taken.
         """
 
+    def digest(self, holder: Any, body_hash: bytes) -> bytes:
+        """Return the value digest of a filled holder: the same that `Encoded.digest` gave when it was written."""
+
     def value(self, holder: Any, facts: PayloadFacts) -> Any:
         """Return the leaf from a holder whose bytes are filled and verified."""
 
@@ -80,7 +83,13 @@ def opaque_digest(format_name: str) -> Callable[[bytes], bytes]:
 class RawBody:
     """The reading half of formats whose body is simply held in memory."""
 
+    name: str
+
     def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:
         """Return a bytearray of the body's size."""
         holder = bytearray(facts.nbytes - facts.head_nbytes)
         return holder, memoryview(holder)
+
+    def digest(self, holder: Any, body_hash: bytes) -> bytes:
+        """Return the digest of the format's name and the bytes."""
+        return opaque_digest(self.name)(body_hash)

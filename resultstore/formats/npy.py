@@ -39,25 +39,23 @@ class Npy:
         if not (array.flags.c_contiguous or array.flags.f_contiguous):
             array = array.copy(order="C")
         order, dtype, shape = order_of(array), array.dtype, array.shape
-        if is_plain(dtype) and not _has_free_bits(dtype):
-
-            def value_digest(body_hash: bytes) -> bytes:
-                return digest_of(encode_facts(dtype, shape, order, body_hash))
-        else:  # padding bytes lie in the buffer but are no part of the value
-
-            def value_digest(body_hash: bytes) -> bytes:
-                return digest(array)
-
         return Encoded(
             self.name,
             self.suffix,
             _header(dtype, shape, order),
             buffer_of(array),
-            value_digest,
+            functools.partial(self.digest, array),
             dtype_text(dtype),
             json.dumps(list(shape)),
             order,
         )
+
+    def digest(self, holder: Array, body_hash: bytes) -> bytes:
+        """Return the digest of the array, from the hash of its buffer where that says all."""
+        dtype = holder.dtype
+        if is_plain(dtype) and not _has_free_bits(dtype):
+            return digest_of(encode_facts(dtype, holder.shape, order_of(holder), body_hash))
+        return digest(holder)  # padding bytes lie in the buffer but are no part of the value
 
     def room(self, facts: PayloadFacts) -> tuple[Array, memoryview]:
         """Return an empty array of the dtype, shape and order in the facts, and its buffer."""

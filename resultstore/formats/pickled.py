@@ -55,7 +55,9 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, part: Any) -> int | None:
-            if type(part) is not array_type or part.nbytes < OUT_OF_BAND_NBYTES or not is_leaf(part):
+            if type(part) is not array_type or not is_leaf(part):
+                return None
+            if part.nbytes < OUT_OF_BAND_NBYTES and part.flags.writeable:  # pickle itself loses the flag
                 return None
             if id(part) not in numbers:
                 numbers[id(part)] = len(leaves)

@@ -24,6 +24,10 @@ class Bytes(RawBody):
         """Return the bytes as the body."""
         return Encoded(self.name, self.suffix, b"", value, lambda body_hash: digest(value))
 
+    def digest(self, holder: Any, body_hash: bytes) -> bytes:
+        """Return the digest of the bytes as a value."""
+        return digest(bytes(holder))
+
     def value(self, holder: bytearray, facts: PayloadFacts) -> bytes:
         """Return the bytes."""
         return bytes(holder)

@@ -28,8 +28,8 @@ from resultstore.formats.registry import format_named
 
 BYTES_LEAF_NBYTES = 1024
 """Byte strings from this size on are leaves; shorter ones lie in the skeleton."""
-_INT_TEXT_BITS = 10_000
-"""Longer integers are written in hex: Python refuses to print them as decimals."""
+_INT_TEXT_BITS = 2000
+"""Longer integers are written in hex: Python may refuse to print or read them as decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +227,13 @@ class _Planter:
         if kind in (list, tuple, set, frozenset):
             steps = iter(()) if kind in (set, frozenset) else (f"[{i}]" for i in range(len(part)))
             frame = _Frame([_TAGS[kind]], iter(part), reference, steps)
-        elif kind in (dict, OrderedDict):
+        elif kind is dict or (kind is OrderedDict and not part.__dict__):
             flat = (x for item in list(part.items()) for x in item)
-            labels = (x for key in list(part) for x in ("", f"[{key!r:.40}]"))
+            labels = (x for key in list(part) for x in ("", _label(key)))
             frame = _Frame([_TAGS[kind]], flat, reference, labels)
         elif kind is slice:
             frame = _Frame(["slice"], iter((part.start, part.stop, part.step)), reference, iter(()))
-        elif kind.__module__ == "numpy" and kind is _ndarray() and part.dtype.char == "O":
+        elif kind.__module__ == "numpy" and kind is _ndarray() and _is_plain_object(part.dtype):
             order = "F" if part.flags.f_contiguous and not part.flags.c_contiguous else "C"
             items = part.ravel(order=order).tolist()
             head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
@@ -246,6 +246,16 @@ class _Planter:
 
     def _inner_list(self, shape: tuple[int, ...]) -> str:
         return "x".join(map(str, shape))
+
+
+def _label(key: Any) -> str:
+    """Return how a dict's item is written in a leaf's path."""
+    short = type(key) is str or (type(key) is int and key.bit_length() < _INT_TEXT_BITS)
+    return f"[{key!r:.40}]".encode("ascii", "backslashreplace").decode() if short else f"[<{type(key).__name__}>]"
+
+
+def _is_plain_object(dtype: Any) -> bool:
+    return dtype.char == "O" and dtype.metadata is None
 
 
 _TAGS: dict[type, str] = {
@@ -310,8 +320,8 @@ def _standard_value(part: Any, kind: type) -> list[Any] | None:
         parts = value_type.parts(part)
     except StoreError:
         return None  # a time zone of an unknown kind
-    if kind.__name__ == "UUID":
-        parts = (parts[0].hex(),)
+    if any(type(p) is int and p.bit_length() >= _INT_TEXT_BITS for p in parts):
+        return None
     if value_type.name.startswith("pathlib") and not _is_unicode(parts[0]):
         return None
     return ["value", value_type.name, _jsonable(parts)]
@@ -390,8 +400,6 @@ def _build_value(name: str, parts: list[Any]) -> Any:
 
     for value_type in TYPES.values():
         if value_type.name == name:
-            if name == "uuid.UUID":
-                return value_type.build(bytes.fromhex(parts[0]))
             return value_type.build(*(tuple(p) if isinstance(p, list) else p for p in parts))
     raise DamagedError(f"no value type is called {name!r}")
 

@@ -23,6 +23,10 @@ class BlobsContract:
         blobs.publish(blobs.stage([data]), name)
         return name
 
+    def leave_behind(self, blobs: Blobs) -> None:
+        """Stage bytes as a process does that is killed before it publishes them."""
+        blobs.stage([b"left behind"])
+
     def test_what_was_published_is_read(self, blobs: Blobs) -> None:
         """The parts of a published blob are read back in their order."""
         name = new_name(_DIGEST, ".npy")
@@ -56,7 +60,7 @@ class BlobsContract:
 
     def test_sweeping_takes_what_is_old(self, blobs: Blobs) -> None:
         """Staged bytes are swept when they are old enough, not before."""
-        blobs.stage([b"left behind"])
+        self.leave_behind(blobs)
         assert blobs.sweep(3600) == 0
         assert blobs.sweep(0) == 1
         assert blobs.sweep(0) == 0
