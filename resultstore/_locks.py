@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 
 from resultstore.errors import BusyError
@@ -23,7 +22,6 @@ except ImportError:  # Windows
     import msvcrt
 
 FILE_NAME = "gate"
-_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
 
 class Gate:
@@ -32,7 +30,6 @@ class Gate:
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, FILE_NAME)
         self._renew()
-        _gates.add(self)
 
     def _renew(self) -> None:
         self._thread_lock = threading.RLock()
@@ -100,6 +97,14 @@ class Gate:
             with contextlib.suppress(OSError):  # it was never locked
                 _unlock(self._fd)
 
+    def pause(self, wait_s: float) -> bool:
+        """Keep this process's other threads from writing until `resume`; say whether that was possible."""
+        return self._thread_lock.acquire(timeout=wait_s)
+
+    def resume(self) -> None:
+        """Let other threads write again."""
+        self._thread_lock.release()
+
     def close(self) -> None:
         """Close the lock file, unless it is held; the next holder opens it again."""
         with self.alone(0) as nobody_holds_it:
@@ -142,12 +147,3 @@ else:
     def _unlock(fd: int) -> None:
         os.lseek(fd, 0, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-
-
-def _abandon_all() -> None:
-    for gate in list(_gates):
-        gate.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_all)

@@ -57,7 +57,7 @@ _FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
 _RECORD_NBYTES = 500
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
-_UPGRADE_WAIT_S, _BUSY_PAUSE_S = 600.0, 30.0
+_UPGRADE_WAIT_S, _BUSY_PAUSE_S, _FORK_WAIT_S = 600.0, 30.0, 10.0
 _FOLDERS_NBYTES = 20 * 4096
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
@@ -109,6 +109,10 @@ class Vault:
         self._armed = False
         self._busy_until = 0.0
         self.allow_pickle = self._judge_pickle()
+        if "numpy" in sys.modules:
+            # Now, while likely no other thread runs: a child forked in the middle of another thread's
+            # import waits for that import for ever.
+            format_named("npy")
         _all.add(self)
         if self.index.connections.is_older:
             with self.gate.held(_UPGRADE_WAIT_S):
@@ -549,6 +553,8 @@ class Vault:
         """Start anew in a forked child: the parent writes its own accesses."""
         self._touches = {}
         self._armed = False
+        self.gate.abandon()
+        self.index.connections.abandon()
         self.index.forget_run()
 
     def __del__(self) -> None:
@@ -560,9 +566,26 @@ class Vault:
 
 
 _all: weakref.WeakSet[Vault] = weakref.WeakSet()
+_paused: list[Vault] = []
 
 
-def _abandon_all() -> None:
+def _before_fork() -> None:
+    """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
+    for vault in list(_all):
+        if vault.gate.pause(_FORK_WAIT_S):
+            _paused.append(vault)
+        vault.index.connections.pause(_FORK_WAIT_S)
+
+
+def _after_fork_in_parent() -> None:
+    for vault in list(_all):
+        vault.index.connections.resume()
+    while _paused:
+        _paused.pop().gate.resume()
+
+
+def _after_fork_in_child() -> None:
+    _paused.clear()
     for vault in list(_all):
         vault.abandon()
 
@@ -575,7 +598,9 @@ def _close_all() -> None:
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_all)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 def _scalar(row: CallRow) -> Any:

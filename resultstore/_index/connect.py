@@ -16,8 +16,9 @@ import os
 import sqlite3
 import stat
 import struct
+import threading
+import time
 import urllib.parse
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,6 @@ APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 FILE_NAME = "index.sqlite"
 _BUSY_S = 5.0
 _inherited: list[sqlite3.Connection] = []
-_all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 
 class Connections:
@@ -45,7 +45,13 @@ class Connections:
         """Counts the index files that this object has written to."""
         self._guard: tuple[int, int, int] | None = None
         self.is_older = self.check_version()
-        _all.add(self)
+        self._renew()
+
+    def _renew(self) -> None:
+        self._opened = 0
+        self._counting = threading.Lock()
+        self._paused = False
+        self._resumed = threading.Event()
 
     def exists(self) -> bool:
         """Say whether something is in the index file's place."""
@@ -81,30 +87,60 @@ class Connections:
 
     def query(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run a SELECT and return its rows; no rows while there is no index."""
+        if self._paused:
+            self._resumed.wait(_BUSY_S)
         try:
             connection = self._readers.pop()
         except IndexError:
             if not self.exists():
                 return []
             _check_regular(self.path)
-            connection = self._open_reader()
+            with self._counting:
+                self._opened += 1
+            try:
+                connection = self._open_reader()
+            except BaseException:
+                self._discard(None)
+                raise
         try:
             rows = connection.execute(sql, parameters).fetchall()
             if self._guard is not None and self._guard != self._guard_state():
-                connection.close()
+                self._discard(connection)
                 self._guard = None
                 return self.query(sql, parameters)
         except sqlite3.Error:
-            connection.close()
+            self._discard(connection)
             if self._guard is None:
                 raise
             self._guard = None  # somebody writes after all: the error may be of our own making
             return self.query(sql, parameters)
         except BaseException:
-            connection.close()
+            self._discard(connection)
             raise
         self._readers.append(connection)
         return rows
+
+    def _discard(self, connection: sqlite3.Connection | None) -> None:
+        with self._counting:
+            self._opened -= 1
+        if connection is not None:
+            connection.close()
+
+    def pause(self, wait_s: float) -> None:
+        """Let no thread start reading until `resume`, and wait for those that are at it.
+
+        A fork while a thread is inside SQLite would leave the child with SQLite's own locks taken.
+        """
+        self._resumed.clear()
+        self._paused = True
+        deadline = time.monotonic() + wait_s
+        while self._opened > len(self._readers) and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+    def resume(self) -> None:
+        """Let threads read again."""
+        self._paused = False
+        self._resumed.set()
 
     def _open_reader(self) -> sqlite3.Connection:
         try:
@@ -205,12 +241,11 @@ class Connections:
 
     def close(self, *, writer: bool = True) -> None:
         """Close the connections that lie idle; the writing one only for a caller that is alone with it."""
-        idle: list[sqlite3.Connection | None] = [*self._readers]
-        self._readers = []
-        if writer:  # last: it copies the log back and removes it
-            idle.append(self._writer)
-            self._writer = None
-        for connection in filter(None, idle):
+        while self._readers:
+            with contextlib.suppress(sqlite3.Error, IndexError):
+                self._discard(self._readers.pop())
+        if writer and self._writer is not None:  # last: it copies the log back and removes it
+            connection, self._writer = self._writer, None
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
@@ -218,6 +253,7 @@ class Connections:
         """Forget the connections of the parent process, in a forked child."""
         _inherited.extend((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
+        self._renew()
 
 
 def _check_regular(path: str) -> None:
@@ -230,12 +266,3 @@ def _read_head(path: str) -> bytes:
     _check_regular(path)
     with open(path, "rb", buffering=0) as file:
         return file.read(100)
-
-
-def _abandon_all() -> None:
-    for connections in list(_all):
-        connections.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_all)

@@ -1,0 +1,40 @@
+"""What a type checker must see through the decorator; `test_house` runs mypy on it."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from resultstore import CachedFunction, Record, Records, Stats, Store
+
+store = Store("results", size_limit="200 MB")
+
+
+@store.cache
+def plain(x: int, y: float = 1.0) -> str:
+    """Return a text."""
+    return f"{x}{y}"
+
+
+@store.cache(ignore=["debug"])
+def with_options(x: int, *, debug: bool = False) -> list[int]:
+    """Return a list."""
+    return [x]
+
+
+def examples() -> None:
+    """State the types."""
+    assert_type(plain(1, y=2.0), str)
+    assert_type(with_options(1, debug=True), list[int])
+    assert_type(plain.check_call_in_cache(1), bool)
+    assert_type(plain.forget(1), int)
+    assert_type(store.find(plain, x=1), Records)
+    assert_type(store.find(plain).first(), Record | None)
+    assert_type(store.find()[0], Record)
+    assert_type(store.stats(), Stats)
+    again: CachedFunction[[float], float] = store.cache(abs)
+    again(1.0)
+    plain("wrong")  # type: ignore[arg-type]
+    plain(1, z=2)  # type: ignore[call-arg]
+    with_options()  # type: ignore[call-arg]
+    plain.key("wrong")  # type: ignore[arg-type]
+    store.cache(ignore=3)  # type: ignore[call-overload]
