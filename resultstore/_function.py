@@ -70,16 +70,18 @@ class CachedFunction(Generic[P, R_co]):
         if vault is None:
             return self.func(*args, **kwargs)
         identity = self._identity
-        wrong_call = False
+        values = None
         try:
             form = identity.form()
-            values = form.bind(*args, **kwargs)
+            try:
+                values = form.bind(*args, **kwargs)
+            except TypeError as error:
+                if isinstance(error, DigestError):
+                    raise
         except Exception as error:
-            if isinstance(error, DigestError) or not isinstance(error, TypeError):
-                return self._call_uncached(vault.reporter, error, args, kwargs)
-            wrong_call = True
-        if wrong_call:
-            return self.func(*args, **kwargs)  # which says so in its own words
+            return self._call_uncached(vault.reporter, error, args, kwargs)
+        if values is None:
+            return self.func(*args, **kwargs)  # a wrong call: the function says so in its own words
         try:
             fingerprint = identity.fingerprint()
             encodings = form.encode(values)

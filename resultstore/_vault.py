@@ -270,6 +270,7 @@ class Vault:
         try:
             with self.gate.held(wait_s):
                 self.index.touch([(call_id, count, at) for call_id, (count, at) in touches.items()])
+                self._make_room(0)  # the limit may be a new one, smaller than what lies there
         except BusyError:
             self._touches = touches | self._touches
         except Exception as error:  # an access that is not counted must not cost anybody anything
@@ -598,9 +599,7 @@ def _close_all() -> None:
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _scalar(row: CallRow) -> Any:

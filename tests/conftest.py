@@ -48,7 +48,7 @@ def open_store(folder: Path) -> Iterator[Callable[..., Store]]:
 
 
 @pytest.fixture
-def sql(folder: Path) -> Iterator[Callable[..., list[tuple[object, ...]]]]:
+def sql(folder: Path) -> Callable[..., list[tuple[object, ...]]]:
     """Return a function that asks the index as a stranger would, past the code under test."""
 
     def ask(text: str, *values: object) -> list[tuple[object, ...]]:

@@ -24,7 +24,7 @@ def test_every_spelling_is_one_call(store):
         lambda: f(1, 2, c=3),
         lambda: f(1, b=2, c=3),
         lambda: f(1, c=3, d=4, b=2),
-        lambda: f(1, 2, *(), c=3, **{"d": 4}),
+        lambda: f(1, 2, *(), c=3, d=4),
     ]
     science.runs.clear()
     assert [spell() for spell in spellings] == [[1, 2, (), 3, 4, {}]] * len(spellings)
@@ -69,7 +69,7 @@ def test_the_compiled_binder_equals_inspect(data):
     seen_star = seen_double = False
     parts: list[inspect.Parameter] = []
     for name, kind in zip(params, kinds, strict=True):
-        if kind == 2 and seen_star or kind == 4 and seen_double:
+        if (kind == 2 and seen_star) or (kind == 4 and seen_double):
             continue
         seen_star |= kind == 2
         seen_double |= kind == 4

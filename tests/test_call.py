@@ -154,7 +154,7 @@ def test_a_store_from_the_future_is_refused_untouched(folder):
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(SchemaError, match="newer resultstore .schema 99"):
+    with pytest.raises(SchemaError, match=r"newer resultstore .schema 99"):
         Store(folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 

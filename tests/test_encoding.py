@@ -26,7 +26,7 @@ from hypothesis.extra import numpy as hnp
 from resultstore import DigestError, Store, digest
 from resultstore._identity.encoding import TOKEN_LIMIT, encode, length, token_of
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 
 _cycle: list[Any] = [1]
 _cycle.append(_cycle)

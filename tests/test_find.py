@@ -69,7 +69,7 @@ def test_extra_keywords_are_found_by_their_names(store):
 def test_a_record_holds_the_facts(store):
     """A record says what ran, on what, when, how long, how large, and how often it was asked for."""
     f = store.cache(science.table)
-    before = datetime.datetime.now(datetime.timezone.utc)
+    before = datetime.datetime.now(datetime.UTC)
     f(5000, 1, scale=2.0)
     f(5000, 1, scale=2.0)
     record = store.find(f).first()
@@ -80,8 +80,8 @@ def test_a_record_holds_the_facts(store):
     assert record.key == f.key(5000, seed=1, scale=2.0)
     assert record.key_hex == record.key.hex()
     assert record.arguments == {"n": 5000, "seed": 1, "scale": 2.0}
-    assert before <= record.created_at <= record.accessed_at <= datetime.datetime.now(datetime.timezone.utc)
-    assert record.created_at.tzinfo is datetime.timezone.utc
+    assert before <= record.created_at <= record.accessed_at <= datetime.datetime.now(datetime.UTC)
+    assert record.created_at.tzinfo is datetime.UTC
     assert record.access_count == 1
     assert 0 < record.duration < 60
     assert record.nbytes == 40_000 + 128

@@ -17,7 +17,7 @@ def fingerprint(source: str, name: str = "f", **scope: object) -> str:
     """Return the fingerprint of a function defined by a text."""
     namespace: dict[str, object] = {"__name__": "some.module", **scope}
     exec(compile(textwrap.dedent(source), "<text>", "exec"), namespace)
-    return Store(None).cache(namespace[name]).fingerprint().hex()  # type: ignore[arg-type]
+    return Store(None).cache(namespace[name]).fingerprint().hex()  # type: ignore[call-overload]
 
 
 BASE = "def f(x, n=2):\n    y = x * n\n    return y + 1\n"
@@ -172,7 +172,7 @@ def test_what_cannot_be_keyed_runs_uncached(store):
         return x
 
     g = store.cache(f)
-    with pytest.warns(match="closure variable 'handle' of .*f: a builtins.object has no digest"):
+    with pytest.warns(match=r"closure variable 'handle' of .*f: a builtins.object has no digest"):
         g(1)
     g(1)
     assert len(runs) == 2
@@ -183,7 +183,7 @@ def test_what_cannot_be_keyed_runs_uncached(store):
 def test_strict_stores_raise_instead(open_store):
     """With strict=True a call that cannot be cached raises."""
     f = open_store(strict=True).cache(lambda x: x)
-    with pytest.raises(DigestError, match="argument 'x': a builtins.object"):
+    with pytest.raises(DigestError, match=r"argument 'x': a builtins\.object"):
         f(object())
 
 

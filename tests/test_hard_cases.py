@@ -270,7 +270,14 @@ def with_rude_annotation(x: RudeDefault() = 1):  # type: ignore[valid-type]
 with_rude_annotation.__annotations__["x"] = RudeDefault()
 
 
-@pytest.mark.parametrize("value", [NoModule(), {decimal.Decimal("nan"): 1, decimal.Decimal("NaN"): 2}, {complex("nan"): 1, complex(0, float("nan")): 2}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        NoModule(),
+        {decimal.Decimal("nan"): 1, decimal.Decimal("NaN"): 2},
+        {complex("nan"): 1, complex(0, float("nan")): 2},
+    ],
+)
 def test_odd_arguments_do_no_harm(store, value, recwarn):
     """Whatever an argument does while it is looked at, the function's value comes back."""
     f = store.cache(lambda x: 7)

@@ -23,7 +23,9 @@ SOURCES = sorted((ROOT / "resultstore").rglob("*.py"))
 
 def run(code: str, *, cwd: Path | None = None) -> str:
     """Run a program in a fresh process with warnings as errors, and return what it prints."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -42,7 +44,7 @@ def test_the_root_exports_what_it_names():
     """__all__ is sorted and complete: whatever is public at the root is in it."""
     public = {n for n, v in vars(resultstore).items() if not n.startswith("_") and not inspect.ismodule(v)}
     assert sorted(public) == sorted(resultstore.__all__)
-    assert {name for name in errors.__all__} <= set(resultstore.__all__)
+    assert set(errors.__all__) <= set(resultstore.__all__)
 
 
 def test_errors_inherit_what_callers_catch():

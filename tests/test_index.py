@@ -104,7 +104,11 @@ def test_every_foreign_key_has_an_index(store, sql):
     """No look-up from parent to child scans a table."""
     store.cache(science.square)(2)
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table'"):
-        indexed = {str(column[2]) for index in sql(f"PRAGMA index_list({table})") for column in sql(f"PRAGMA index_info({index[1]})")[:1]}
+        indexed = {
+            str(column[2])
+            for index in sql(f"PRAGMA index_list({table})")
+            for column in sql(f"PRAGMA index_info({index[1]})")[:1]
+        }
         primary = [str(row[1]) for row in sql(f"PRAGMA table_info({table})") if row[5] == 1]
         for key in sql(f"PRAGMA foreign_key_list({table})"):
             assert str(key[3]) in indexed | set(primary), (table, key[3])

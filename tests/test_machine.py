@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = Store(self.folder)
-        self.functions = {"plain": self.store.cache(plain), "array": self.store.cache(array)}
+        self.functions: dict[str, Any] = {"plain": self.store.cache(plain), "array": self.store.cache(array)}
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Call a function both ways, and compare value, number of runs and the order of use."""

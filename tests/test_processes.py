@@ -150,7 +150,9 @@ for step in range(int(sys.argv[4])):
 
 def start_worker(folder, seed, *, limit="", steps=150):
     """Start a process that does everything at random and checks every value; any warning is an error."""
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(seed), limit, str(steps)], stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(folder), str(seed), limit, str(steps)], stderr=subprocess.PIPE
+    )
 
 
 @pytest.mark.parametrize("limit", ["", "1.5 MB"])

@@ -9,7 +9,6 @@ import math
 import pathlib
 import pickle
 import struct
-import sys
 import uuid
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ def assert_same_table(one: Any, other: Any) -> None:
     assert one.attrs == other.attrs
 
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 SCALARS = [
     None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**63, -(2**64), 1 << 20_000, 0.0, -0.0, 1.5, 5e-324, math.inf, -math.inf,
     math.nan, struct.unpack(">d", bytes.fromhex("7ff8000000000001"))[0], complex(1, -0.0), complex(math.nan, math.inf),

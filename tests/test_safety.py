@@ -279,7 +279,7 @@ def test_pickle_is_off_where_others_can_write(folder):
         lambda folder: os.truncate(folder / "index.sqlite", 0),
         lambda folder: ((folder / "index.sqlite").unlink(), (folder / "index.sqlite").mkdir()),
         lambda folder: shutil.rmtree(folder / "payloads"),
-        lambda folder: (shutil.rmtree(folder / "payloads"), (folder / "payloads").write_text("")),
+        lambda folder: (shutil.rmtree(folder / "payloads"), (folder / "payloads").write_text("")),  # type: ignore[func-returns-value]
         lambda folder: ((folder / "gate").unlink(), (folder / "gate").mkdir()),
         shutil.rmtree,
     ],

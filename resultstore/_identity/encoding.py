@@ -310,7 +310,7 @@ def digest(value: Any) -> bytes:
     --------
     >>> from resultstore import digest
     >>> digest([1, 2.5, "three"]).hex()[:16]
-    '?'
+    '49941164bc5b71b3'
     >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     True
     >>> digest(1) == digest(1.0)

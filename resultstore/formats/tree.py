@@ -12,7 +12,6 @@ aliasing between the plain and the pickled part holds too.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import struct
@@ -24,12 +23,8 @@ from typing import Any
 
 from resultstore.errors import DamagedError, StoreError, UnstorableError
 from resultstore.formats import pickled
+from resultstore.formats.atoms import ATOMS, BYTES_LEAF_NBYTES, INT_TEXT_BITS, NotPlainError, atom, is_unicode
 from resultstore.formats.registry import format_named
-
-BYTES_LEAF_NBYTES = 1024
-"""Byte strings from this size on are leaves; shorter ones lie in the skeleton."""
-_INT_TEXT_BITS = 2000
-"""Longer integers are written in hex: Python may refuse to print or read them as decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +49,6 @@ class Tree:
     leaves: list[Leaf] = field(default_factory=list)
 
 
-class _NotPlain(Exception):
-    """A part is of a type that the skeleton does not know."""
-
-
 def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
     """Return a result as a skeleton and its leaves.
 
@@ -74,7 +65,7 @@ def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
         return Tree("leaf", None, [Leaf(result, format_name, "", _is_writeable(result))])
     try:
         return _Planter().plant(result)
-    except _NotPlain as reason:
+    except NotPlainError as reason:
         if not allow_pickle:
             raise UnstorableError(f"{reason} needs pickle, which this store does not allow") from None
         data, arrays = pickled.dump(result, lambda part: _leaf_format(part) is not None)
@@ -108,20 +99,11 @@ def _scalar_kind(value: Any) -> str | None:
         # SQLite keeps neither the sign of zero nor, for it has no NaN at all, the bits of one.
         return "float" if value > 0 or value < 0 or struct.pack(">d", value) in _PLAIN_BITS else None
     if kind is str:
-        return "str" if len(value) <= 4096 and "\0" not in value and _is_unicode(value) else None
+        return "str" if len(value) <= 4096 and "\0" not in value and is_unicode(value) else None
     return None
 
 
 _PLAIN_BITS = (struct.pack(">d", 0.0), struct.pack(">d", math.nan))
-
-
-def _is_unicode(text: str) -> bool:
-    """Say whether a text has no lone surrogates, which no file and no database takes."""
-    try:
-        text.isascii() or text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _leaf_format(value: Any) -> str | None:
@@ -142,10 +124,6 @@ def _ndarray() -> Any:
 
 
 # -- taking apart ------------------------------------------------------------------------------
-
-
-def _b64(data: bytes | bytearray | memoryview) -> str:
-    return base64.b64encode(data).decode()
 
 
 @dataclass(slots=True)
@@ -196,21 +174,21 @@ class _Planter:
         kind = type(part)
         if part is None or kind is bool:
             return part
-        if kind is int and part.bit_length() < _INT_TEXT_BITS:
+        if kind is int and part.bit_length() < INT_TEXT_BITS:
             return part
         if kind is float and math.isfinite(part):
             return part
-        if kind is str and _is_unicode(part):
+        if kind is str and is_unicode(part):
             return part
         known = self._references.get(id(part))
         if known is not None:
             if known[0] is None and id(part) not in self._mutable:
-                raise _NotPlain(f"a {kind.__name__} that contains itself")
+                raise NotPlainError(f"a {kind.__name__} that contains itself")
             return known
         reference: list[int | None] = [None]
         self._references[id(part)] = reference
         self._keep.append(part)
-        node = _atom(part, kind)
+        node = atom(part, kind)
         if node is not None:
             self._finish(node, reference)
             return reference
@@ -239,7 +217,7 @@ class _Planter:
             head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
             frame = _Frame(head, iter(items), reference, (f".flat[{i}]" for i in range(len(items))))
         else:
-            raise _NotPlain(f"a {kind.__module__}.{kind.__qualname__}")
+            raise NotPlainError(f"a {kind.__module__}.{kind.__qualname__}")
         if kind in (list, dict, OrderedDict, set) or frame.head[0] == "objects":
             self._mutable.add(id(part))
         self._stack.append(frame)
@@ -250,7 +228,7 @@ class _Planter:
 
 def _label(key: Any) -> str:
     """Return how a dict's item is written in a leaf's path."""
-    short = type(key) is str or (type(key) is int and key.bit_length() < _INT_TEXT_BITS)
+    short = type(key) is str or (type(key) is int and key.bit_length() < INT_TEXT_BITS)
     return f"[{key!r:.40}]".encode("ascii", "backslashreplace").decode() if short else f"[<{type(key).__name__}>]"
 
 
@@ -268,69 +246,6 @@ _TAGS: dict[type, str] = {
 }
 
 
-def _atom(part: Any, kind: type) -> list[Any] | None:
-    """Return the node of a value without parts, or None."""
-    if kind is float:
-        return ["float", struct.pack(">d", part).hex()]
-    if kind is complex:
-        return ["complex", struct.pack(">dd", part.real, part.imag).hex()]
-    if kind is int:
-        return ["int", hex(part)]
-    if kind is str:
-        return ["str", _b64(part.encode("utf-8", "surrogatepass"))]
-    if kind is bytes:
-        return ["bytes", _b64(part)] if len(part) < BYTES_LEAF_NBYTES else None
-    if kind is bytearray:
-        return ["bytearray", _b64(part)]
-    if part is Ellipsis:
-        return ["ellipsis"]
-    if kind is range:
-        return [
-            "range",
-            *(n if n.bit_length() < _INT_TEXT_BITS else _refuse(kind) for n in (part.start, part.stop, part.step)),
-        ]
-    if kind.__module__ == "numpy":
-        return _numpy_scalar(part, kind)
-    return _standard_value(part, kind)
-
-
-def _refuse(kind: type) -> Any:
-    raise _NotPlain(f"a {kind.__name__} of very long integers")
-
-
-def _numpy_scalar(part: Any, kind: type) -> list[Any] | None:
-    numpy = sys.modules["numpy"]
-    if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU":
-        return None
-    data = part.tobytes()
-    if part.dtype.kind in "SU" and part.dtype.itemsize and numpy.frombuffer(data, part.dtype)[0] != part:
-        return None  # trailing NULs, which numpy cuts off
-    return ["numpy", part.dtype.str, _b64(data)]
-
-
-def _standard_value(part: Any, kind: type) -> list[Any] | None:
-    if kind.__module__.partition(".")[0] not in ("datetime", "decimal", "fractions", "pathlib", "uuid"):
-        return None
-    from resultstore._identity.standard import TYPES
-
-    value_type = TYPES.get(kind)
-    if value_type is None:
-        return None
-    try:
-        parts = value_type.parts(part)
-    except StoreError:
-        return None  # a time zone of an unknown kind
-    if any(type(p) is int and p.bit_length() >= _INT_TEXT_BITS for p in parts):
-        return None
-    if value_type.name.startswith("pathlib") and not _is_unicode(parts[0]):
-        return None
-    return ["value", value_type.name, _jsonable(parts)]
-
-
-def _jsonable(parts: Any) -> Any:
-    return [_jsonable(p) if isinstance(p, tuple) else p for p in parts]
-
-
 # -- putting together --------------------------------------------------------------------------
 
 
@@ -340,8 +255,8 @@ def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
         if tag == "objects":
             built[number] = _object_shell(parts)
     for number, (tag, *parts) in enumerate(nodes):
-        if tag in _ATOMS:
-            built[number] = _ATOMS[tag](*parts)
+        if tag in ATOMS:
+            built[number] = ATOMS[tag](*parts)
             continue
         if tag == "leaf":
             built[number] = leaves[parts[0]]
@@ -384,35 +299,3 @@ def _fill_objects(array: Any, parts: list[Any], values: list[Any]) -> None:
     for i, value in enumerate(values):
         flat[i] = value
     array.flags.writeable = parts[2]
-
-
-def _build_numpy(dtype: str, data: str) -> Any:
-    import numpy
-
-    kind = numpy.dtype(dtype)
-    if kind.hasobject:
-        raise DamagedError("a scalar holds no objects")
-    return numpy.frombuffer(base64.b64decode(data), kind)[0] if kind.itemsize else kind.type()
-
-
-def _build_value(name: str, parts: list[Any]) -> Any:
-    from resultstore._identity.standard import TYPES
-
-    for value_type in TYPES.values():
-        if value_type.name == name:
-            return value_type.build(*(tuple(p) if isinstance(p, list) else p for p in parts))
-    raise DamagedError(f"no value type is called {name!r}")
-
-
-_ATOMS: dict[str, Callable[..., Any]] = {
-    "float": lambda text: struct.unpack(">d", bytes.fromhex(text))[0],
-    "complex": lambda text: complex(*struct.unpack(">dd", bytes.fromhex(text))),
-    "int": lambda text: int(text, 16),
-    "str": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
-    "bytes": base64.b64decode,
-    "bytearray": lambda text: bytearray(base64.b64decode(text)),
-    "ellipsis": lambda: Ellipsis,
-    "range": range,
-    "numpy": _build_numpy,
-    "value": _build_value,
-}

@@ -1,0 +1,128 @@
+"""The nodes of a skeleton that have no parts: scalars and small values, both ways."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from resultstore.errors import DamagedError, StoreError
+
+BYTES_LEAF_NBYTES = 1024
+"""Byte strings from this size on are leaves; shorter ones lie in the skeleton."""
+INT_TEXT_BITS = 2000
+"""Longer integers are written in hex: Python may refuse to print or read them as decimals."""
+
+
+class NotPlainError(Exception):
+    """A part is of a type that the skeleton does not know."""
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text has no lone surrogates, which no file and no database takes."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _b64(data: bytes | bytearray | memoryview) -> str:
+    return base64.b64encode(data).decode()
+
+
+def atom(part: Any, kind: type) -> list[Any] | None:
+    """Return the node of a value without parts, or None."""
+    if kind is float:
+        return ["float", struct.pack(">d", part).hex()]
+    if kind is complex:
+        return ["complex", struct.pack(">dd", part.real, part.imag).hex()]
+    if kind is int:
+        return ["int", hex(part)]
+    if kind is str:
+        return ["str", _b64(part.encode("utf-8", "surrogatepass"))]
+    if kind is bytes:
+        return ["bytes", _b64(part)] if len(part) < BYTES_LEAF_NBYTES else None
+    if kind is bytearray:
+        return ["bytearray", _b64(part)]
+    if part is Ellipsis:
+        return ["ellipsis"]
+    if kind is range:
+        return [
+            "range",
+            *(n if n.bit_length() < INT_TEXT_BITS else _refuse(kind) for n in (part.start, part.stop, part.step)),
+        ]
+    if kind.__module__ == "numpy":
+        return _numpy_scalar(part, kind)
+    return _standard_value(part, kind)
+
+
+def _refuse(kind: type) -> Any:
+    raise NotPlainError(f"a {kind.__name__} of very long integers")
+
+
+def _numpy_scalar(part: Any, kind: type) -> list[Any] | None:
+    numpy = sys.modules["numpy"]
+    if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU":
+        return None
+    data = part.tobytes()
+    if part.dtype.kind in "SU" and part.dtype.itemsize and numpy.frombuffer(data, part.dtype)[0] != part:
+        return None  # trailing NULs, which numpy cuts off
+    return ["numpy", part.dtype.str, _b64(data)]
+
+
+def _standard_value(part: Any, kind: type) -> list[Any] | None:
+    if kind.__module__.partition(".")[0] not in ("datetime", "decimal", "fractions", "pathlib", "uuid"):
+        return None
+    from resultstore._identity.standard import TYPES
+
+    value_type = TYPES.get(kind)
+    if value_type is None:
+        return None
+    try:
+        parts = value_type.parts(part)
+    except StoreError:
+        return None  # a time zone of an unknown kind
+    if any(type(p) is int and p.bit_length() >= INT_TEXT_BITS for p in parts):
+        return None
+    if value_type.name.startswith("pathlib") and not is_unicode(parts[0]):
+        return None
+    return ["value", value_type.name, _jsonable(parts)]
+
+
+def _jsonable(parts: Any) -> Any:
+    return [_jsonable(p) if isinstance(p, tuple) else p for p in parts]
+
+
+def _build_numpy(dtype: str, data: str) -> Any:
+    import numpy
+
+    kind = numpy.dtype(dtype)
+    if kind.hasobject:
+        raise DamagedError("a scalar holds no objects")
+    return numpy.frombuffer(base64.b64decode(data), kind)[0] if kind.itemsize else kind.type()
+
+
+def _build_value(name: str, parts: list[Any]) -> Any:
+    from resultstore._identity.standard import TYPES
+
+    for value_type in TYPES.values():
+        if value_type.name == name:
+            return value_type.build(*(tuple(p) if isinstance(p, list) else p for p in parts))
+    raise DamagedError(f"no value type is called {name!r}")
+
+
+ATOMS: dict[str, Callable[..., Any]] = {
+    "float": lambda text: struct.unpack(">d", bytes.fromhex(text))[0],
+    "complex": lambda text: complex(*struct.unpack(">dd", bytes.fromhex(text))),
+    "int": lambda text: int(text, 16),
+    "str": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
+    "bytes": base64.b64decode,
+    "bytearray": lambda text: bytearray(base64.b64decode(text)),
+    "ellipsis": lambda: Ellipsis,
+    "range": range,
+    "numpy": _build_numpy,
+    "value": _build_value,
+}
