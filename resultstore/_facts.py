@@ -110,12 +110,16 @@ class CallFacts:
     """The calls that this one made, by their numbers in the index."""
 
 
-@dataclass(slots=True)
-class Touch:
-    """Accesses that wait to be written."""
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A call that has just been computed."""
 
-    count: int = 0
-    accessed_at: float = 0.0
+    key: bytes
+    function: FunctionFacts
+    arguments: tuple[ArgumentFacts, ...]
+    created_at: float
+    duration: float
+    children: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
-from resultstore._facts import FunctionFacts
+from resultstore._facts import Computed, FunctionFacts
 from resultstore._identity import closures, names
 from resultstore._identity.key import Identity
 from resultstore._report import Reporter, logger
-from resultstore._vault import MISS, Computed, Vault
+from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError
 
 P = ParamSpec("P")

@@ -11,7 +11,8 @@ from itertools import islice
 from resultstore import _clock
 from resultstore._facts import PayloadFacts
 from resultstore._index.index import Total
-from resultstore._vault import STALE_S, Vault
+from resultstore._room import STALE_S
+from resultstore._vault import Vault
 from resultstore.errors import DamagedError
 from resultstore.eviction import Limits
 

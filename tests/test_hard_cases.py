@@ -441,7 +441,7 @@ def test_room_is_made_before_the_bytes_are_written(folder, open_store, monkeypat
 
 def test_temporary_files_of_killed_writers_are_swept_soon(folder, open_store, monkeypatch):
     """What a killed writer staged goes at the next store that needs room; a living writer's stays."""
-    monkeypatch.setattr("resultstore._vault.STALE_S", 0.0)
+    monkeypatch.setattr("resultstore._room.STALE_S", 0.0)
     store = open_store(size_limit="4 MB")
     f = store.cache(science.slow_block)
     f(0)

@@ -16,6 +16,7 @@ from blake3 import blake3
 from resultstore._facts import PayloadFacts
 
 Buffer = bytes | bytearray | memoryview
+_THREADS_NBYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ def opaque_digest(format_name: str) -> Callable[[bytes], bytes]:
     """Return the digest of leaves that are known by their stored bytes alone."""
     prefix = b"resultstore leaf 1\0" + format_name.encode() + b"\0"
     return lambda body_hash: blake3(prefix + body_hash).digest()
+
+
+def hash_threads(nbytes: int) -> int:
+    """Return how many threads are worth their start for hashing so many bytes."""
+    return blake3.AUTO if nbytes >= _THREADS_NBYTES else 1
 
 
 class RawBody:

@@ -1,0 +1,163 @@
+"""Loading results: rows and bytes back to values, every byte verified before anything interprets it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from blake3 import blake3
+
+from resultstore._facts import LeafFacts, PayloadFacts
+from resultstore._index.index import CallRow, Index
+from resultstore.blobs.base import Blobs
+from resultstore.errors import DamagedError
+from resultstore.formats.base import checksum, hash_threads
+from resultstore.formats.registry import format_named
+from resultstore.formats.tree import put_together
+
+_SCALARS = frozenset({"none", "bool", "int", "float", "str"})
+
+
+class TornError(DamagedError):
+    """A call's row and leaves do not belong together."""
+
+
+class PickleRefusedError(DamagedError):
+    """A payload would run code, which the store does not allow."""
+
+
+class Loader:
+    """Reads the results of one store, and remembers which files it has verified and which payloads are damaged."""
+
+    def __init__(self, place: str, index: Index, blobs: Blobs, *, allow_pickle: bool) -> None:
+        self._place = place
+        self._index = index
+        self._blobs = blobs
+        self._allow_pickle = allow_pickle
+        self._checked: dict[str, tuple[int, int, int]] = {}
+        self._damaged: set[int] = set()
+
+    def load(self, key: bytes, row: CallRow) -> Any:
+        kind = row.kind or ""
+        leaves = self._index.leaves(row.id) if row.leaf_count else ()
+        if row.checksum != row_checksum(key, row, leaves):
+            raise TornError(f"the index row {row.id} in {self._index.connections.path} is not as it was written")
+        if kind in _SCALARS:
+            return _scalar(row)
+        if not self._allow_pickle and any(format_named(leaf.payload.format).runs_code for leaf in leaves):
+            raise PickleRefusedError(f"it is a pickle, and the store {self._place} does not allow pickle")
+        values = [self._load_leaf(leaf) for leaf in leaves]
+        skeleton = row.text if kind in ("tree", "leaf") else values.pop()
+        return put_together("tree" if kind == "json" else kind, skeleton, values)
+
+    def _load_leaf(self, leaf: LeafFacts) -> Any:
+        facts = leaf.payload
+        payload_format = format_named(facts.format)
+        if facts.codec is not None:
+            raise DamagedError(f"no codec is called {facts.codec!r}: it may come from a newer resultstore")
+        try:
+            holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
+            value = payload_format.value(holder, facts)
+        except DamagedError as error:
+            self._put_aside(facts)
+            raise DamagedError(f"payload {facts.file or facts.id} in {self._place}: {error}") from error
+        if not leaf.writeable:
+            value.flags.writeable = False
+        return value
+
+    def _read_inline(self, facts: PayloadFacts) -> Any:
+        data = memoryview(facts.inline or b"")
+        if len(data) != facts.nbytes:
+            raise DamagedError(f"it has {len(data)} bytes instead of {facts.nbytes}")
+        holder, view = format_named(facts.format).room(facts)
+        view[:] = data[facts.head_nbytes :]
+        _verify(facts, data[: facts.head_nbytes], holder, view)
+        return holder
+
+    def _read_file(self, facts: PayloadFacts) -> Any:
+        """Read a payload file; its checksum is verified at the first read, and again when it changed."""
+        name = facts.file or ""
+        signature = self._blobs.state(name).signature
+        if signature[1] != facts.nbytes:
+            raise DamagedError(f"it has {signature[1]} bytes instead of {facts.nbytes}")
+        with self._blobs.open(name) as file:
+            head = file.read(facts.head_nbytes)
+            holder, view = format_named(facts.format).room(facts)
+            _fill(file, view)
+        if self._checked.get(name) != signature:
+            _verify(facts, head, holder, view)
+            self._checked[name] = signature
+        return holder
+
+    def check(self, facts: PayloadFacts) -> None:
+        """Read a payload and verify its checksum; raise DamagedError or OSError."""
+        if facts.file is None:
+            self._read_inline(facts)
+        else:
+            self._checked.pop(facts.file, None)
+            self._read_file(facts)
+
+    def _put_aside(self, facts: PayloadFacts) -> None:
+        self._damaged.add(facts.id)
+        if facts.file is not None:
+            with contextlib.suppress(OSError):
+                self._blobs.quarantine(facts.file)
+
+    def written(self, name: str, signature: tuple[int, int, int]) -> None:
+        """Take a file that this process has just written as verified."""
+        self._checked[name] = signature
+
+    def dropped(self, name: str) -> None:
+        """Forget a file that is gone."""
+        self._checked.pop(name, None)
+
+    def stands(self, payload: PayloadFacts) -> bool:
+        """Say whether a payload is where the index says, whole as far as its size tells."""
+        if payload.id in self._damaged:
+            return False
+        if payload.file is None:
+            return payload.id != 0
+        try:
+            return self._blobs.state(payload.file).nbytes == payload.nbytes
+        except OSError:
+            return False
+
+
+def _scalar(row: CallRow) -> Any:
+    if row.kind == "int":
+        return row.integer
+    if row.kind == "bool":
+        return bool(row.integer)
+    if row.kind == "float":
+        return float("nan") if row.number is None else row.number
+    return row.text if row.kind == "str" else None
+
+
+def row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts]) -> bytes:
+    """Return the checksum, 16 bytes, that binds a call's result columns and leaves to its key."""
+    text = f"{row.kind}|{row.integer}|{row.number!r}|{row.leaf_count}|{row.text}"
+    parts = [key, text.encode("utf-8", "surrogatepass")]
+    for leaf in leaves:
+        p = leaf.payload
+        facts = f"|{p.format}|{p.dtype}|{p.shape}|{p.order}|{leaf.writeable:d}|"
+        parts += (facts.encode("utf-8", "surrogatepass"), p.digest)
+    return blake3(b"".join(parts)).digest(16)
+
+
+def _verify(facts: PayloadFacts, head: bytes | memoryview, holder: Any, view: memoryview) -> None:
+    """Raise DamagedError unless bytes are those that were written, and those of the value that the row names."""
+    body_hash = blake3(view, max_threads=hash_threads(len(view))).digest()
+    if checksum(head, body_hash) != facts.checksum:
+        raise DamagedError("its bytes are not those that were written")
+    if format_named(facts.format).digest(holder, body_hash) != facts.digest:
+        raise DamagedError("its bytes are whole, but of another value")
+
+
+def _fill(file: Any, view: memoryview) -> None:
+    done = 0
+    while done < len(view):
+        count = file.readinto(view[done:])
+        if not count:
+            raise DamagedError(f"it ends after {done} of {len(view)} bytes")
+        done += count

@@ -1,0 +1,55 @@
+"""A result taken apart, made ready for the disk: bytes, hashes and facts of every leaf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from resultstore._facts import PayloadFacts, ResultFacts
+from resultstore.formats.base import Encoded, checksum, hash_threads
+from resultstore.formats.registry import format_named
+from resultstore.formats.tree import Leaf, Tree
+
+INLINE_NBYTES = 16_384
+"""Payloads up to this size lie in the index: writing a file costs more below 16 to 64 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A leaf with its bytes, on its way to the disk."""
+
+    leaf: Leaf
+    encoded: Encoded
+    facts: PayloadFacts
+
+
+def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
+    """Return the leaves with their bytes and hashes, and the result's own columns."""
+    leaves, kind, text = list(tree.leaves), tree.kind, None
+    if kind == "tree" and len(tree.value) <= INLINE_NBYTES:
+        text = tree.value
+    elif kind in ("tree", "pickle"):
+        kind = "json" if kind == "tree" else "pickle"
+        leaves.append(Leaf(tree.value, kind, "<skeleton>"))
+    parts = []
+    for leaf in leaves:
+        encoded = format_named(leaf.format).encode(leaf.value)
+        body_hash = blake3(encoded.body, max_threads=hash_threads(len(encoded.body))).digest()
+        facts = PayloadFacts(
+            digest=encoded.digest(body_hash),
+            checksum=checksum(encoded.head, body_hash),
+            format=encoded.format,
+            nbytes=encoded.nbytes,
+            raw_nbytes=len(encoded.body),
+            head_nbytes=len(encoded.head),
+            dtype=encoded.dtype,
+            shape=encoded.shape,
+            order=encoded.order,
+        )
+        parts.append(Part(leaf, encoded, facts))
+    if kind in ("bool", "int"):
+        return parts, ResultFacts(kind, integer=int(tree.value))
+    if kind == "float":
+        return parts, ResultFacts(kind, number=tree.value if tree.value == tree.value else None)
+    return parts, ResultFacts(kind, text=tree.value if kind == "str" else text)
