@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
+import types
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
@@ -111,7 +113,10 @@ class CachedFunction(Generic[P, R_co]):
             error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
         if self.store.strict:
             raise error
-        reporter.warn(self.name, "key", f"a call runs uncached: {error}")
+        remedy = ""
+        if error.where.startswith("argument"):
+            remedy = ". Pass plain values or arrays, or put the parameter into ignore=[...] if it does not change the result"
+        reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self.func(*args, **kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
@@ -175,14 +180,45 @@ class CachedFunction(Generic[P, R_co]):
         return f"<cached {self.name} in {self.store!r}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if names.is_reachable(self):
+        if not names.is_reachable(self):
+            return _rebuild, (self.store, self.func, self.ignore)
+        if self.__module__ not in ("__main__", "__mp_main__"):
             return str(self.__qualname__)
-        return _rebuild, (self.store, self.func, self.ignore)
+        # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. The portable
+        # twin lets each of them do as it does with a plain function.
+        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore)
+
+    @functools.cached_property
+    def _portable(self) -> Callable[..., Any]:
+        """A twin of the function that can be found again under its qualified name, as pickle demands."""
+        func: Any = self.func
+        if type(func) is not types.FunctionType:
+            return self.func
+        twin = types.FunctionType(func.__code__, func.__globals__, func.__name__, func.__defaults__, func.__closure__)
+        twin.__kwdefaults__, twin.__doc__, twin.__module__ = func.__kwdefaults__, func.__doc__, func.__module__
+        twin.__qualname__ = f"{self.__qualname__}._portable"
+        return twin
+
+    def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...]]) -> None:
+        if "func" in self.__dict__:  # found by name: it is what it is in this process
+            return
+        func, store, ignore = state
+        if func.__qualname__.endswith("._portable"):
+            func.__qualname__ = func.__qualname__.removesuffix("._portable")
+        self.__dict__.update(store.cache(func, ignore=ignore).__dict__)
 
 
 def _rebuild(store: Owner, func: Callable[..., Any], ignore: tuple[str, ...]) -> CachedFunction[..., Any]:
     cached: CachedFunction[..., Any] = store.cache(func, ignore=ignore)
     return cached
+
+
+def _find(module: str, qualname: str) -> CachedFunction[..., Any]:
+    """Return a script's cached function by its name, or an empty one that its state will fill."""
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, CachedFunction) else object.__new__(CachedFunction)
 
 
 closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 
-from resultstore._index.index import Dropped, Index
+from resultstore._index.index import Index
 from resultstore._journal import Journal
 from resultstore._report import logger
 from resultstore._sizes import format_size
@@ -26,15 +27,15 @@ class Room:
         index: Index,
         blobs: Blobs,
         journal: Journal,
-        flush: Callable[[], None],
-        unlink: Callable[[Dropped], None],
+        write_accesses: Callable[[], None],
+        forget_file: Callable[[str], None],
     ) -> None:
         self._limit = limit
         self._index = index
         self._blobs = blobs
         self._journal = journal
-        self._flush = flush
-        self._unlink = unlink
+        self._write_accesses = write_accesses
+        self._forget_file = forget_file
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
@@ -50,44 +51,63 @@ class Room:
         excess = budget.excess(self.disk_nbytes(), incoming + 4 * _RECORD_NBYTES)
         if not excess:
             return
-        self._flush()
+        self._write_accesses()
         excess -= self._sweep()
         while excess > 0:
-            records_press = self._trim_records(budget)
-            excess -= records_press
-            if excess <= 0:
+            freed = self._forget_records(budget, excess) or self._evict(excess) or self._evict_whole(excess)
+            if not freed:
                 break
-            victims = self._index.victims(with_payload=not records_press) or self._index.victims(with_payload=False)
-            if not victims:
-                break
-            chosen, nbytes = [], 0
-            for call_id, stored in victims:
-                chosen.append(call_id)
-                nbytes += stored
-                if nbytes >= excess:
-                    break
-            dropped = self._index.drop(chosen, keep_record="evicted to keep the size limit", counted=True)
-            self._unlink(dropped)
-            excess -= dropped.nbytes
-            logger.info("evicted %d results (%s)", dropped.calls, format_size(dropped.nbytes))
+            excess -= freed
+        self._index.drop_unused_versions()
         self._index.shrink()
         self.compact_journal()
+
+    def _forget_records(self, budget: Budget, excess: int) -> int:
+        """Forget the oldest records of evicted results, as far as records take more than their share."""
+        over = budget.record_excess(self._index.used_nbytes() - self._index.total().inline_nbytes)
+        return self._forget_oldest(min(over, excess))
+
+    def _forget_oldest(self, nbytes: int) -> int:
+        count = -(-nbytes // _RECORD_NBYTES)
+        oldest = self._index.oldest_dropped()[:count] if count else []
+        return self._index.drop(oldest).calls * _RECORD_NBYTES if oldest else 0
+
+    def _evict(self, excess: int) -> int:
+        """Drop payloads of the least recently used results that have any; their records stay."""
+        chosen, nbytes = [], 0
+        for call_id, stored in self._index.victims(with_payload=True):
+            chosen.append(call_id)
+            nbytes += stored
+            if nbytes >= excess:
+                break
+        if not chosen:
+            return 0
+        dropped = self._index.drop(chosen, keep_record="evicted to keep the size limit", counted=True)
+        self.unlink(dropped.files)
+        logger.info("evicted %d results (%s)", dropped.calls, format_size(dropped.nbytes))
+        return dropped.nbytes or 1  # shared payloads free nothing until their last result goes
+
+    def _evict_whole(self, excess: int) -> int:
+        """Drop records when nothing else is left: first of evicted results, then those that hold their result."""
+        freed = self._forget_oldest(excess)
+        if freed:
+            return freed
+        victims = self._index.victims(with_payload=False)[: -(-excess // _RECORD_NBYTES)]
+        calls = self._index.drop([call_id for call_id, _ in victims], counted=True).calls if victims else 0
+        logger.info("evicted %d results with their records", calls)
+        return calls * _RECORD_NBYTES
+
+    def unlink(self, files: Iterable[str]) -> None:
+        """Delete files that no row names any more."""
+        for name in files:
+            self._forget_file(name)
+            with contextlib.suppress(OSError):  # what stays is an orphan, which verify finds
+                self._blobs.delete(name)
 
     def _sweep(self) -> int:
         before = self._blobs.extra_nbytes()
         self._blobs.sweep(STALE_S)
         return before - self._blobs.extra_nbytes()
-
-    def _trim_records(self, budget: Budget) -> int:
-        """Forget the oldest records without payload while records take more than their share."""
-        record_nbytes = self._index.used_nbytes() - self._index.total().inline_nbytes
-        count = budget.record_excess(record_nbytes) // _RECORD_NBYTES
-        oldest = self._index.oldest_dropped()[:count] if count else []
-        if not oldest:
-            return 0
-        gone = self._index.drop(oldest).calls * _RECORD_NBYTES
-        self._index.drop_unused_versions()
-        return gone
 
     def compact_journal(self) -> None:
         """Rewrite the journal when more than half of its lines are of calls that are gone."""

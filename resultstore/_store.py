@@ -179,7 +179,9 @@ class Store:
             function.check_parameters(arguments)
             name: str | None = function.name
         else:
-            name = function if isinstance(function, str) or function is None else names.name_of(function)
+            if not (function is None or isinstance(function, str) or callable(function)):
+                raise OptionError("function", function, 'find takes a function, its name "package.module.f", or nothing')
+            name = names.name_of(function) if callable(function) else function
         tokens = {}
         for argument, value in arguments.items():
             try:
@@ -199,11 +201,13 @@ class Store:
         try:
             value = self._vault.load(record.key)
         except (StoreError, OSError, sqlite3.Error) as error:
-            raise MissingError(f"the result of {record.function} cannot be loaded: {error}") from error
+            raise MissingError(
+                f"the result of {record.function} cannot be loaded ({error}). Call the function again to compute it."
+            ) from error
         if value is MISS:
             raise MissingError(
                 f"the result of {record.function}, key {record.key_hex}, is not stored: "
-                f"{self._vault.index.why(record.key)}"
+                f"{self._vault.index.why(record.key)}. Call the function again to compute it."
             )
         return value
 

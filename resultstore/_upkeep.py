@@ -10,6 +10,7 @@ from itertools import islice
 
 from resultstore import _clock
 from resultstore._facts import PayloadFacts
+from resultstore._index.connect import told
 from resultstore._index.index import Total
 from resultstore._room import STALE_S
 from resultstore._vault import Vault
@@ -65,10 +66,11 @@ def drop_in_batches(
     """Drop calls some at a time, so that no write transaction is long; return how many went."""
     count = 0
     iterator = iter(call_ids)
-    while batch := list(islice(iterator, _BATCH)):
-        count += vault.drop(batch, keep_record=keep_record, counted=counted).calls
-    if count:
-        vault.tidy()
+    with told(vault.index.connections.path):
+        while batch := list(islice(iterator, _BATCH)):
+            count += vault.drop(batch, keep_record=keep_record, counted=counted).calls
+        if count:
+            vault.tidy()
     return count
 
 
@@ -118,6 +120,9 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(vault.gate.held(60.0))
         problems = [Problem("index", vault.index.connections.path, text) for text in _index_faults(vault)]
+        if problems and not _is_readable(vault):
+            return problems
+        stack.enter_context(told(vault.index.connections.path))
         named: set[str] = set()
         for problem, payload in _payload_faults(vault, named):
             if fix:
@@ -151,6 +156,14 @@ def _index_faults(vault: Vault) -> list[str]:
         return vault.index.check()
     except sqlite3.Error as error:
         return [str(error)]
+
+
+def _is_readable(vault: Vault) -> bool:
+    try:
+        vault.index.count()
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _payload_faults(vault: Vault, named: set[str]) -> Iterator[tuple[Problem, PayloadFacts]]:

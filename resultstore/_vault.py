@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from resultstore import _clock, _environment, _lifetime, _lineage
+from resultstore import _environment, _lifetime, _lineage
+from resultstore._accesses import Accesses
 from resultstore._facts import (
     NOT_STORED,
     STORED,
@@ -27,6 +28,7 @@ from resultstore._facts import (
     ResultFacts,
 )
 from resultstore._identity.closures import SCHEME
+from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Dropped, Index, PayloadGone
 from resultstore._journal import Journal
 from resultstore._loading import Loader, PickleRefusedError, TornError, row_checksum
@@ -46,8 +48,7 @@ from resultstore.formats.tree import take_apart
 
 MISS: Final = object()
 GATE_WAIT_S = 10.0
-_FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
-_UPGRADE_WAIT_S, _BUSY_PAUSE_S = 600.0, 30.0
+_CLOSE_WAIT_S, _UPGRADE_WAIT_S, _BUSY_PAUSE_S = 5.0, 600.0, 30.0
 
 
 class Vault:
@@ -61,13 +62,14 @@ class Vault:
         self.journal = Journal(self.place)
         self.gate = Gate(self.place)
         self.reporter = Reporter()
-        self._touches: dict[int, tuple[int, float]] = {}
-        self._flushed_at = _clock.now()
+        self._accesses = Accesses(self.index)
         self._armed = False
         self._busy_until = 0.0
         self.allow_pickle = self._judge_pickle()
         self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)
-        self._room = Room(settings.size_limit, self.index, self.blobs, self.journal, self.flush, self._unlink)
+        self._room = Room(
+            settings.size_limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped
+        )
         if "numpy" in sys.modules:
             # Now, while likely no other thread runs: a child forked in the middle of another thread's
             # import waits for that import for ever.
@@ -131,7 +133,8 @@ class Vault:
 
     def has(self, key: bytes) -> bool:
         """Say whether a result is stored, without opening its payloads."""
-        row = self.index.fetch(key)
+        with told(self.index.connections.path):
+            row = self.index.fetch(key)
         return row is not None and row.state == STORED
 
     def check(self, facts: PayloadFacts) -> None:
@@ -142,13 +145,10 @@ class Vault:
 
     def _touch(self, call_id: int) -> None:
         """Note an access; it is written later, with many others."""
-        now = _clock.now()
-        count = self._touches.pop(call_id, (0, 0.0))[0]
-        self._touches[call_id] = (count + 1, now)  # at the end: the order is that of the last access
         _lineage.note(self.place, call_id)
         if not self._armed:
             self._arm()
-        if abs(now - self._flushed_at) > _FLUSH_S or len(self._touches) > _FLUSH_COUNT:
+        if self._accesses.note(call_id):
             self.flush(wait_s=0)
 
     def _arm(self) -> None:
@@ -160,16 +160,14 @@ class Vault:
 
     def flush(self, wait_s: float = GATE_WAIT_S) -> None:
         """Write the accesses that wait; where that cannot be done they are dropped, for they are only counts."""
-        touches, self._touches = self._touches, {}
-        self._flushed_at = _clock.now()
-        if not touches or not self.index.connections.exists():
+        if not self._accesses.any() or not self.index.connections.exists():
             return
         try:
             with self.gate.held(wait_s):
-                self.index.touch([(call_id, count, at) for call_id, (count, at) in touches.items()])
+                self._accesses.write()
                 self._room.make(0)  # the limit may be a new one, smaller than what lies there
         except BusyError:
-            self._touches = touches | self._touches
+            pass  # they wait on
         except Exception as error:  # an access that is not counted must not cost anybody anything
             logger.debug("accesses were not written: %s", error)
 
@@ -189,10 +187,9 @@ class Vault:
             return
         nbytes = sum(part.facts.nbytes for part in parts)
         if self.settings.size_limit is not None and not Budget(self.settings.size_limit).admits(nbytes):
-            limit = format_size(self.settings.size_limit)
-            self._refuse(
-                computed, "too large", f"a result of {format_size(nbytes)} is not stored: the store's limit is {limit}"
-            )
+            limit, largest = (format_size(n) for n in (self.settings.size_limit, Budget(self.settings.size_limit).largest))
+            message = f"a result of {format_size(nbytes)} is not stored: a store of {limit} takes {largest} at most"
+            self._refuse(computed, "too large", message)
             return
         try:
             try:
@@ -254,7 +251,7 @@ class Vault:
                     call, _environment.describe_run, self._loader.stands, journalled=in_files
                 )
                 published.clear()
-                self._unlink(dropped)
+                self._room.unlink(dropped.files)
         finally:
             for ticket in tickets.values():
                 self.blobs.discard(ticket)
@@ -301,22 +298,17 @@ class Vault:
         """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
         with self._writing():
             dropped = self.index.drop(call_ids, keep_record=keep_record, counted=counted)
-            self._unlink(dropped)
+            self._room.unlink(dropped.files)
             return dropped
 
     def forget(self, key: bytes) -> int:
         """Drop the call with this key and its record; return 0 or 1."""
-        row = self.index.fetch(key)
-        if row is None:
-            return 0
-        self._touches.pop(row.id, None)
-        return self.drop([row.id]).calls
-
-    def _unlink(self, dropped: Dropped) -> None:
-        for name in dropped.files:
-            self._loader.dropped(name)
-            with contextlib.suppress(OSError):  # what stays is an orphan, which verify finds
-                self.blobs.delete(name)
+        with told(self.index.connections.path):
+            row = self.index.fetch(key)
+            if row is None:
+                return 0
+            self._accesses.forget(row.id)
+            return self.drop([row.id]).calls
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
@@ -336,7 +328,7 @@ class Vault:
         self._close_files()
 
     def _close_files(self) -> None:
-        with self.gate.alone(_FLUSH_S) as nobody_writes:
+        with self.gate.alone(_CLOSE_WAIT_S) as nobody_writes:
             self.index.close(writer=nobody_writes)
         self.gate.close()
 
@@ -354,7 +346,7 @@ class Vault:
 
     def abandon(self) -> None:
         """Start anew in a forked child: the parent writes its own accesses."""
-        self._touches = {}
+        self._accesses.forget()
         self._armed = False
         self.gate.abandon()
         self.index.connections.abandon()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _RECORD_SHARE = 10
 _RECORD_FLOOR_NBYTES = 512_000
+_RECORD_FLOOR_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,22 @@ class Budget:
             return 0
         return used + incoming - (self.limit - self.slack)
 
+    @property
+    def largest(self) -> int:
+        """The size of the largest single result that is kept."""
+        return self.limit - self.slack - self._record_floor // 2
+
+    @property
+    def _record_floor(self) -> int:
+        return min(_RECORD_FLOOR_NBYTES, self.limit // _RECORD_FLOOR_SHARE)
+
     def admits(self, nbytes: int) -> bool:
         """Say whether a single result of this size can be kept at all."""
-        return nbytes <= self.limit - self.slack - _RECORD_FLOOR_NBYTES // 2
+        return nbytes <= self.largest
 
     def record_excess(self, record_nbytes: int) -> int:
         """Return by how much the records themselves, without payloads, exceed their share of a tenth."""
-        return max(0, record_nbytes - max(self.limit // _RECORD_SHARE, _RECORD_FLOOR_NBYTES))
+        return max(0, record_nbytes - max(self.limit // _RECORD_SHARE, self._record_floor))
 
 
 @dataclass(frozen=True, slots=True)

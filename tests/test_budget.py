@@ -88,7 +88,7 @@ def test_a_result_over_the_limit_throws_nothing_out(open_store):
     store = open_store(size_limit="2 MB")
     f = store.cache(science.slow_block)
     f(1, 200_000)
-    with pytest.warns(CacheWarning, match=r"a result of 5 MB is not stored: the store's limit is 2 MB"):
+    with pytest.warns(CacheWarning, match=r"a result of 5 MB is not stored: a store of 2 MB takes 1.5 MB at most"):
         assert len(f(2, 5_000_000)) == 625_000
     assert f.check_call_in_cache(1, 200_000)
     assert store.find(f, i=2).first().state == "not stored"
@@ -195,7 +195,8 @@ def test_a_budget_asks_for_what_is_over():
     assert budget.admits(90_000_000)
     assert not budget.admits(99_900_000)
     assert budget.record_excess(11_000_000) == 1_000_000
-    assert Budget(1_000_000).record_excess(500_000) == 0
+    assert Budget(10_000_000).record_excess(510_000) == 0
+    assert Budget(1_000_000).record_excess(250_000) == 0
 
 
 def test_sizes_and_ages_as_people_write_them():
@@ -231,3 +232,17 @@ def test_large_arrays_are_counted_in_blocks(store):
     place = Path(str(store.location))
     assert abs(store.stats().nbytes - disk_usage(place)) < 100_000
     assert np.isfinite(store.stats().seconds_saved)
+
+
+def test_a_small_store_holds_many_small_results(folder):
+    """In a store of 1 MB over a thousand small results stay, and always the latest."""
+    with Store(folder, size_limit="1 MB") as store:
+        f = store.cache(science.square)
+        for i in range(4000):
+            f(i)
+        stored = [record.arguments["x"] for record in store.find(f) if record.state == "stored"]
+        assert len(stored) > 1000
+        assert stored == list(range(3999, 3999 - len(stored), -1))
+        assert store.stats().evictions == 4000 - len(stored)
+        assert store.verify() == []
+    assert disk_usage(folder) <= 1_000_000

@@ -331,3 +331,11 @@ def test_results_survive_what_callers_do(store):
     given = np.arange(4.0)
     f(given)
     assert (f(np.arange(4.0)) == np.arange(4.0) - 1.5).all()
+
+
+def test_lambdas_inside_expressions_are_functions(store):
+    """A lambda in a comprehension, a generator expression or another lambda is no method."""
+    functions = [store.cache(lambda x, i=i: x + i) for i in range(2)]
+    functions += list(store.cache(lambda x: x - 1) for _ in range(1))
+    functions.append((lambda: store.cache(lambda x: -x))())
+    assert [f(1) for f in functions] == [1, 2, 0, -1] == [f(1) for f in functions]

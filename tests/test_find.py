@@ -210,6 +210,8 @@ def test_unknown_parameters_are_an_error(store):
     f = store.cache(science.table, ignore=["seed"])
     with pytest.raises(OptionError, match="has no parameter of this name"):
         store.find(f, sede=1)
+    with pytest.raises(OptionError, match="takes a function, its name"):
+        store.find(3)
     with pytest.raises(OptionError, match="is ignored"):
         store.find(f, seed=1)
     with pytest.raises(DigestError, match="argument 'n'"):

@@ -36,6 +36,59 @@ def test_harmless_edits_are_not_seen(variant):
     assert fingerprint(variant) == fingerprint(BASE)
 
 
+def test_layout_is_not_seen_around_jumps_and_handlers():
+    """Breaking lines differently is no change, in loops and exception handlers either."""
+    one = """
+    def f(xs, a, b):
+        total = 0
+        for x in xs:
+            try:
+                total = total + a * b if x > a else total - b
+            except ValueError as error:
+                a, b = b, a; print(error)
+            finally:
+                xs = xs
+        return total, a, b
+    """
+    other = """
+    def f(
+        xs,
+        a,
+        b,
+    ):
+        total = 0
+        for x in xs:
+            try:
+                total = (
+                    total
+                    + a
+                    * b
+                    if x
+                    > a
+                    else total
+                    - b
+                )
+            except ValueError as error:
+                a, b = (
+                    b,
+                    a,
+                )
+                print(
+                    error
+                )
+            finally:
+                xs = xs
+        return (
+            total,
+            a,
+            b,
+        )
+    """
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(one.replace("a, b = b, a", "b, a = b, a"))
+    assert fingerprint(one) != fingerprint(one.replace("x > a", "x > b"))
+
+
 def test_docstrings_are_not_seen():
     """One docstring is as good as another."""
     one = 'def f(x):\n    "One."\n    return x\n'

@@ -165,7 +165,7 @@ def test_opening_and_hitting_write_nothing(folder, monkeypatch):
         store.cache(science.square)(2)
         store.cache(science.table)(5000)
     assert files() == before
-    store._vault._touches.clear()  # type: ignore[union-attr]
+    store._vault._accesses.forget()  # type: ignore[union-attr]
     store.close()
     assert files() == before
 
@@ -193,7 +193,7 @@ def test_accesses_are_flushed_together(store, monkeypatch, sql):
         (2.0, 1), (0.0, 2), (1.0, 1)
     ]  # fmt: skip
     f(1)
-    later = store._vault._flushed_at + 6
+    later = store._vault._accesses._written_at + 6
     monkeypatch.setattr("resultstore._clock.now", lambda: later)
     f(1)
     assert sql("SELECT sum(access_count) FROM call") == [(6,)]

@@ -206,3 +206,45 @@ def test_a_mapped_reader_outlives_eviction(store, folder):
     store.reduce_size(items_limit=0)
     assert not path.exists()
     assert (mapped == 5).all()
+
+
+SCRIPT = """
+import sys
+import cloudpickle
+from joblib import Parallel, delayed
+from resultstore import Store
+
+store = Store(sys.argv[1])
+
+@store.cache
+def scaled(x, factor=2):
+    return x * factor + offset()
+
+def offset():
+    return 1
+
+@store.cache
+def fibonacci(n):
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+if __name__ == "__main__":
+    assert Parallel(n_jobs=2)(delayed(scaled)(i) for i in range(4)) == [1, 3, 5, 7]
+    assert Parallel(n_jobs=2)(delayed(fibonacci)(i) for i in (5, 6)) == [5, 8]
+    assert all(scaled.check_call_in_cache(i) for i in range(4)) and fibonacci.check_call_in_cache(6)
+    assert len({(r.function, r.version) for r in store.find()}) == 2
+    assert cloudpickle.loads(cloudpickle.dumps(scaled)) is scaled
+    with open(sys.argv[2], "wb") as file:
+        cloudpickle.dump(scaled, file)
+"""
+
+
+def test_functions_of_a_script_travel_by_value(folder, tmp_path):
+    """Workers of loky, and whatever reads a cloudpickle, get a script's cached function whole, under the same keys."""
+    script, pickled = tmp_path / "script.py", tmp_path / "scaled.pickle"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, script, folder, pickled], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    code = "import pickle, sys; f = pickle.load(open(sys.argv[1], 'rb')); assert f.check_call_in_cache(x=3); assert f(9) == 19"
+    done = subprocess.run([sys.executable, "-c", code, pickled], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [record.version for record in Store(folder).find("__main__.scaled", x=9)] == [1]

@@ -90,7 +90,7 @@ SCALARS = [
     datetime.time(1, 2, fold=1), datetime.timedelta(-1, 5, 7), decimal.Decimal("1.10"), decimal.Decimal("-0"),
     fractions.Fraction(-1, 3), uuid.UUID(int=9), pathlib.PurePosixPath("a/b"), pathlib.Path("x"),
     np.float32(1.5), np.float64(math.nan), np.int8(-3), np.uint64(2**64 - 1), np.bool_(True), np.str_("é"), np.str_(""),
-    np.bytes_(b"ab"), np.datetime64("2020-01-01T00:00:00.123456789"), np.timedelta64("NaT"), np.complex64(1 + 2j),
+    np.bytes_(b"ab"), np.datetime64("2020-01-01T00:00:00.123456789"), np.timedelta64("NaT", "s"), np.complex64(1 + 2j),
     np.float16(0.1), np.longdouble(1) / 3,
 ]  # fmt: skip
 

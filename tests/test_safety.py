@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ import pytest
 
 from resultstore import CacheWarning, Store
 from resultstore._journal import Journal
+from resultstore.errors import DamagedError
 from tests import science
 
 BIG = 100_000
@@ -489,3 +491,29 @@ def test_an_interrupt_in_the_function_leaves_nothing(folder, store):
     with pytest.raises(KeyboardInterrupt):
         store.cache(interrupted)(1)
     assert len(store.find()) == 0
+
+
+def test_verbs_tell_of_a_damaged_index_in_our_words(folder):
+    """What people ask of a damaged index is answered with an error of our own that names the file."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    f(2)
+    store.close()
+    (folder / "index.sqlite").write_bytes(b"no database" * 1000)
+    for verb in (lambda: len(store.find(f)), store.stats, store.clear, f.clear, lambda: store.reduce_size(items_limit=0),
+                 lambda: f.forget(2), lambda: f.check_call_in_cache(2)):  # fmt: skip
+        with pytest.raises(DamagedError, match=r"index\.sqlite is damaged"):
+            verb()
+    assert [problem.kind for problem in store.verify()] == ["index"]
+    store.close()
+
+
+def test_a_store_that_is_dropped_unclosed_says_nothing(folder):
+    """Nobody has to close a store: dropping one writes its accesses and closes its files without a warning."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    assert f(2) == f(2) == 4
+    store.mine = store  # type: ignore[attr-defined]  # a cycle, so that the collector finds them all at once
+    del store, f
+    gc.collect()
+    assert Store(folder).find(science.square).first().access_count == 1  # type: ignore[union-attr]

@@ -7,21 +7,30 @@ and leave the same bytecode. Bytecode differs between Python versions, whose tag
 
 from __future__ import annotations
 
+import dis
+import functools
 import sys
 import types
 from opcode import opmap
 from typing import Any
 
-_DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, Python 3.13
+_JOINED = (
+    ("LOAD_FAST", "LOAD_FAST"),
+    ("STORE_FAST", "LOAD_FAST"),
+    ("STORE_FAST", "STORE_FAST"),
+    ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
+)
+_DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, Python 3.14
 _LOADS_CONSTANT = {opmap[name] for name in ("LOAD_CONST", "RETURN_CONST", "KW_NAMES") if name in opmap}
 
 
+@functools.lru_cache(maxsize=4096)
 def code_parts(code: types.CodeType) -> tuple[Any, ...]:
     """Return plain values that make a code object up, nested code included."""
     return (
         "code",
         sys.implementation.cache_tag,
-        code.co_code,
+        *_instructions(code),
         tuple(_constant(constant) for constant in _constants(code)),
         code.co_names,
         code.co_varnames,
@@ -29,9 +38,45 @@ def code_parts(code: types.CodeType) -> tuple[Any, ...]:
         code.co_cellvars,
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
         code.co_flags & ~_DOCSTRING,
-        code.co_exceptiontable,
         code.co_name if code.co_name.startswith("<") else "def",
     )
+
+
+def _instructions(code: types.CodeType) -> tuple[Any, ...]:
+    """Return what a code object executes, and its table of exception handlers.
+
+    From Python 3.13 on the compiler joins two instructions into one where they stand on one source line, so
+    that a line break shows in the bytecode. There they are taken apart again, and jumps and handlers go by the
+    numbers of the resulting instructions.
+    """
+    if sys.version_info < (3, 13):
+        return code.co_code, code.co_exceptiontable
+    bytecode = dis.Bytecode(code)
+    listing: list[tuple[str, Any]] = []
+    number_at: dict[int, int] = {}
+    for instruction in bytecode:
+        number_at[instruction.offset] = len(listing)
+        if instruction.opname not in ("NOP", "EXTENDED_ARG", "CACHE"):
+            listing += _split(instruction)
+    end = len(listing)
+    jumps = tuple((name, ("to", number_at.get(arg[1], end)) if type(arg) is tuple else arg) for name, arg in listing)
+    handlers = tuple(
+        (number_at.get(e.start, end), number_at.get(e.end, end), number_at.get(e.target, end), e.depth, e.lasti)
+        for e in bytecode.exception_entries
+    )
+    return jumps, handlers
+
+
+def _split(instruction: dis.Instruction) -> list[tuple[str, Any]]:
+    """Return one instruction, or the two that were joined; a jump's target is a tuple."""
+    name, arg = instruction.opname, instruction.arg
+    for first, second in _JOINED:
+        if name == f"{first}_{second}" and arg is not None:
+            return [(first, arg >> 4), (second, arg & 15)]
+    target = getattr(instruction, "jump_target", None)  # an attribute since Python 3.13
+    if target is not None:
+        return [(name, ("target", target))]
+    return [(name, arg)]
 
 
 def _constants(code: types.CodeType) -> tuple[Any, ...]:
@@ -44,7 +89,7 @@ def _constants(code: types.CodeType) -> tuple[Any, ...]:
 
 def _has_docstring(code: types.CodeType) -> bool:
     """Say whether the first constant is the docstring: it is, when no instruction loads it."""
-    if sys.version_info >= (3, 13):
+    if sys.version_info >= (3, 14):
         return bool(code.co_flags & _DOCSTRING)
     instructions = zip(code.co_code[::2], code.co_code[1::2], strict=True)
     return not any(operation in _LOADS_CONSTANT and argument == 0 for operation, argument in instructions)

@@ -115,7 +115,8 @@ class Identity:
             if name in binder.ignored:
                 raise OptionError("find", name, "this parameter is ignored, so its values are not in the index")
             if name not in binder.names and binder.double_star is None:
-                raise OptionError("find", name, f"{self.name} has no parameter of this name")
+                known = ", ".join(n for n in binder.names if n not in binder.ignored) or "none"
+                raise OptionError("find", name, f"{self.name} has no parameter of this name; it has {known}")
 
     def fingerprint(self) -> bytes:
         """Return the function's fingerprint as it is now."""

@@ -98,7 +98,7 @@ def check_kind(func: object) -> None:
     inner = innermost(func) if callable(func) else func
     name = getattr(inner, "__qualname__", None) or repr(inner)
     if isinstance(inner, (staticmethod, classmethod, property)):
-        problem = f"a {type(inner).__name__} cannot be cached: put @store.cache on a plain function and call that"
+        problem = f"a {type(inner).__name__} cannot be cached: cache a plain function, and call that in the method"
     elif isinstance(inner, types.MethodType):
         problem = "a bound method cannot be cached yet: cache a function that takes what it needs from the object"
     elif isinstance(inner, type):
@@ -127,4 +127,4 @@ def check_kind(func: object) -> None:
 def _is_in_class_body(func: types.FunctionType) -> bool:
     """Say whether a function was defined directly in a class: ``C.f``, but not ``make.<locals>.f``."""
     outer = func.__qualname__.rpartition(".")[0]
-    return bool(outer) and not outer.endswith("<locals>")
+    return bool(outer) and not outer.endswith(">")  # <locals>, and <lambda>, <listcomp> or <genexpr> around a lambda

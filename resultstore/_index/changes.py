@@ -203,13 +203,13 @@ def drop_calls(
         connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
         change["file_calls"] -= any(p[1] is not None for p in payloads)
         _drop_payloads(connection, payloads, change, dropped)
+        if counted:
+            connection.execute(hot.COUNT_EVICTION, {"id": call_id})
+            change["evictions"] += 1
         if keep_record is None:
             dropped.calls += connection.execute(hot.FORGET_CALL, {"id": call_id}).rowcount
         else:
             dropped.calls += connection.execute(hot.EVICT_CALL, {"id": call_id, "note": keep_record}).rowcount
-            if counted:
-                connection.execute(hot.COUNT_EVICTION, {"id": call_id})
-                change["evictions"] += 1
     connection.execute(hot.CHANGE_TOTAL, change)
     return dropped
 

@@ -23,12 +23,39 @@ from collections.abc import Iterator
 from typing import Any
 
 from resultstore._index import hot
-from resultstore.errors import SchemaError
+from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 FILE_NAME = "index.sqlite"
 _BUSY_S = 5.0
 _inherited: list[sqlite3.Connection] = []
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that closes silently when its store is dropped: nobody is asked to close a cache."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Raise what SQLite says about an index in our own words, for people who asked for something."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BusyError(f"another program keeps {path} locked ({error}): try again when it is done") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DamagedError(
+                f"the index {path} is damaged ({error}): move it away, and the store begins a new one beside its payloads"
+            ) from error
+        raise StoreError(f"the index {path} cannot be used: {error}") from error
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"the store at {path} cannot be used: {error}") from error
 
 
 class Connections:
@@ -161,7 +188,9 @@ class Connections:
 
     def _open(self, mode: str) -> sqlite3.Connection:
         uri = f"file:{urllib.parse.quote(os.fsencode(self.path))}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
             version = connection.execute("PRAGMA user_version").fetchone()[0]

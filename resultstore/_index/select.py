@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.dialects import sqlite
 
 from resultstore._clock import to_datetime
-from resultstore._index.connect import Connections
+from resultstore._index.connect import Connections, told
 from resultstore._index.schema import argument, call, function, function_version
 from resultstore.query import Query
 from resultstore.record import Record, Summary
@@ -24,8 +24,10 @@ _CHUNK = 500
 
 
 def _run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ...]]:
-    compiled = statement.compile(dialect=_DIALECT)
-    return connections.query(str(compiled), dict(compiled.params))
+    # Lists of values are spelled out, so that the text is whole.
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    with told(connections.path):
+        return connections.query(str(compiled), dict(compiled.params))
 
 
 class CallSelect:
@@ -87,10 +89,7 @@ class CallSelect:
         statement = select(*columns).order_by(argument.c.call_id, argument.c.position)
         for start in range(0, len(ids), _CHUNK):
             some = ids[start : start + _CHUNK]
-            compiled = statement.where(argument.c.call_id.in_(some)).compile(
-                dialect=_DIALECT, compile_kwargs={"render_postcompile": True}
-            )
-            for number, name, *facts in self._connections.query(str(compiled), dict(compiled.params)):
+            for number, name, *facts in _run(self._connections, statement.where(argument.c.call_id.in_(some))):
                 found.setdefault(number, {})[name] = _argument_value(*facts)
         return found
 
