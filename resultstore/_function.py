@@ -115,7 +115,7 @@ class CachedFunction(Generic[P, R_co]):
             raise error
         remedy = ""
         if error.where.startswith("argument"):
-            remedy = ". Pass plain values or arrays, or put the parameter into ignore=[...] if it does not change the result"
+            remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self.func(*args, **kwargs)
 

@@ -180,7 +180,7 @@ class Store:
             name: str | None = function.name
         else:
             if not (function is None or isinstance(function, str) or callable(function)):
-                raise OptionError("function", function, 'find takes a function, its name "package.module.f", or nothing')
+                raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
             name = names.name_of(function) if callable(function) else function
         tokens = {}
         for argument, value in arguments.items():

@@ -186,10 +186,10 @@ class Vault:
             self.reporter.warn(name, "unstorable", f"a result of type {type(value).__name__} is not stored: {error!r}")
             return
         nbytes = sum(part.facts.nbytes for part in parts)
-        if self.settings.size_limit is not None and not Budget(self.settings.size_limit).admits(nbytes):
-            limit, largest = (format_size(n) for n in (self.settings.size_limit, Budget(self.settings.size_limit).largest))
-            message = f"a result of {format_size(nbytes)} is not stored: a store of {limit} takes {largest} at most"
-            self._refuse(computed, "too large", message)
+        limit = self.settings.size_limit
+        if limit is not None and nbytes > Budget(limit).largest:
+            bounds = f"a store of {format_size(limit)} takes {format_size(Budget(limit).largest)} at most"
+            self._refuse(computed, "too large", f"a result of {format_size(nbytes)} is not stored: {bounds}")
             return
         try:
             try:

@@ -35,10 +35,6 @@ class Budget:
     def _record_floor(self) -> int:
         return min(_RECORD_FLOOR_NBYTES, self.limit // _RECORD_FLOOR_SHARE)
 
-    def admits(self, nbytes: int) -> bool:
-        """Say whether a single result of this size can be kept at all."""
-        return nbytes <= self.largest
-
     def record_excess(self, record_nbytes: int) -> int:
         """Return by how much the records themselves, without payloads, exceed their share of a tenth."""
         return max(0, record_nbytes - max(self.limit // _RECORD_SHARE, self._record_floor))

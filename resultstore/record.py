@@ -12,6 +12,8 @@ from resultstore._sizes import format_seconds, format_size
 
 _PAGE = 500
 _SHOWN = 10
+_ARGUMENTS_WIDTH = 96
+_DIGEST_NBYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,13 @@ class Summary:
     """Its digest (or short encoding), or None if it was ignored."""
 
     def __repr__(self) -> str:
-        return f"<{self.text}>"
+        says_all = not self.text.startswith(self.kind + " ") and "..." not in self.text
+        if says_all or self.token is None or len(self.token) < _DIGEST_NBYTES:
+            return f"<{self.text}>"
+        return f"<{self.text} #{self.token[:3].hex()}>"  # tells two arrays of one shape apart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """The facts of one past call.
 
@@ -72,7 +77,14 @@ class Record:
     state: str
     key: bytes
     note: str | None = None
-    _load: Callable[[Record], Any] = field(repr=False, compare=False, kw_only=True)
+    _load: Callable[[Record], Any] = field(compare=False, kw_only=True)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return (
+            f"<record of {self.function}({arguments}): version {self.version}, {self.state}, "
+            f"computed {self.created_at:%Y-%m-%d %H:%M:%S} UTC in {format_seconds(self.duration)}>"
+        )
 
     @property
     def key_hex(self) -> str:
@@ -174,7 +186,7 @@ class Records(Sequence[Record]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-_COLUMNS = ("function", "version", "arguments", "created", "duration", "size", "hits", "state")
+_COLUMNS = ("function", "version", "arguments", "created (UTC)", "duration", "size", "hits", "state")
 
 
 def _cells(record: Record) -> tuple[str, ...]:
@@ -182,7 +194,7 @@ def _cells(record: Record) -> tuple[str, ...]:
     return (
         record.function,
         str(record.version),
-        arguments if len(arguments) <= 60 else arguments[:57] + "...",
+        arguments if len(arguments) <= _ARGUMENTS_WIDTH else arguments[: _ARGUMENTS_WIDTH - 3] + "...",
         f"{record.created_at:%Y-%m-%d %H:%M:%S}",
         format_seconds(record.duration),
         format_size(record.nbytes),

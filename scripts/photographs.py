@@ -89,8 +89,8 @@ def sweep() -> None:
     store.close()
     stats = store.stats()
     print(
-        f"{elapsed:.2f} s; so far {stats.misses} calls computed, {stats.hits} answered from the store, "
-        f"{stats.seconds_saved:.1f} s of computing saved, {stats.nbytes / 1e6:.1f} MB on the disk"
+        f"{elapsed:.2f} s; in this store's life {stats.misses} calls computed, {stats.hits} answered from the store "
+        f"(that saved {stats.seconds_saved:.1f} s), {stats.nbytes / 1e6:.1f} MB on the disk"
     )
 
 

@@ -62,8 +62,8 @@ names = st.lists(st.sampled_from("pqrstuvw"), unique=True, max_size=5)
 
 
 @given(st.data())
-def test_the_compiled_binder_equals_inspect(data):
-    """For any signature and any call, binding gives what inspect.Signature gives, or both refuse."""
+def test_the_compiled_binder_equals_the_call_itself(data):
+    """For any signature and any call, binding gives the values that the function would see, or both refuse."""
     params = data.draw(names)
     kinds = sorted(data.draw(st.lists(st.integers(0, 4), min_size=len(params), max_size=len(params))))
     seen_star = seen_double = False
@@ -80,18 +80,17 @@ def test_the_compiled_binder_equals_inspect(data):
         parts.append(inspect.Parameter(name, inspect._ParameterKind(kind), default=default))
     signature = inspect.Signature(parts)
     namespace: dict[str, Any] = {}
-    exec(f"def f{signature}: pass", namespace)  # the text of ints is their value
+    exec(f"def f{signature}: return locals()", namespace)  # the text of ints is their value
     binder = make_binder(namespace["f"])
     args = data.draw(st.lists(st.integers(0, 3), max_size=4))
     kwargs = data.draw(st.dictionaries(st.sampled_from("pqrstuvwxyz"), st.integers(0, 3), max_size=4))
-    try:
-        bound = signature.bind(*args, **kwargs)
+    try:  # not inspect's Signature.bind, which refuses f(q=1) of "def f(q=0, /, **kwargs)" before Python 3.13
+        seen = namespace["f"](*args, **kwargs)
     except TypeError:
         with pytest.raises(TypeError):
             binder.bind(*args, **kwargs)
         return
-    bound.apply_defaults()
-    assert dict(zip(binder.names, binder.bind(*args, **kwargs), strict=True)) == dict(bound.arguments)
+    assert dict(zip(binder.names, binder.bind(*args, **kwargs), strict=True)) == seen
 
 
 def test_ignored_parameters_do_not_count(store):

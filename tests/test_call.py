@@ -336,6 +336,7 @@ def test_results_survive_what_callers_do(store):
 def test_lambdas_inside_expressions_are_functions(store):
     """A lambda in a comprehension, a generator expression or another lambda is no method."""
     functions = [store.cache(lambda x, i=i: x + i) for i in range(2)]
-    functions += list(store.cache(lambda x: x - 1) for _ in range(1))
-    functions.append((lambda: store.cache(lambda x: -x))())
+    functions.extend(store.cache(lambda x: x - 1) for _ in range(1))
+    make = lambda: store.cache(lambda x: -x)
+    functions.append(make())
     assert [f(1) for f in functions] == [1, 2, 0, -1] == [f(1) for f in functions]

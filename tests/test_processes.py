@@ -242,9 +242,7 @@ def test_functions_of_a_script_travel_by_value(folder, tmp_path):
     """Workers of loky, and whatever reads a cloudpickle, get a script's cached function whole, under the same keys."""
     script, pickled = tmp_path / "script.py", tmp_path / "scaled.pickle"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script, folder, pickled], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    subprocess.run([sys.executable, script, folder, pickled], check=True, timeout=120)
     code = "import pickle, sys; f = pickle.load(open(sys.argv[1], 'rb')); assert f.check_call_in_cache(x=3); assert f(9) == 19"
-    done = subprocess.run([sys.executable, "-c", code, pickled], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    subprocess.run([sys.executable, "-c", code, pickled], check=True, timeout=60)
     assert [record.version for record in Store(folder).find("__main__.scaled", x=9)] == [1]

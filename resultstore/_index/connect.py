@@ -49,7 +49,7 @@ def told(path: str) -> Iterator[None]:
             raise BusyError(f"another program keeps {path} locked ({error}): try again when it is done") from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DamagedError(
-                f"the index {path} is damaged ({error}): move it away, and the store begins a new one beside its payloads"
+                f"the index {path} is damaged ({error}): move it away, and the store begins a new one"
             ) from error
         raise StoreError(f"the index {path} cannot be used: {error}") from error
     except OSError as error:
