@@ -13,9 +13,11 @@ from resultstore._index.index import CallRow, Index
 from resultstore.blobs.base import Blobs
 from resultstore.errors import DamagedError
 from resultstore.formats.base import checksum, hash_threads
+from resultstore.formats.compression import decompress
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
 
+_CHANGED = "its bytes are not those that were written"
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
 
@@ -54,8 +56,6 @@ class Loader:
     def _load_leaf(self, leaf: LeafFacts) -> Any:
         facts = leaf.payload
         payload_format = format_named(facts.format)
-        if facts.codec is not None:
-            raise DamagedError(f"no codec is called {facts.codec!r}: it may come from a newer resultstore")
         try:
             holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
             value = payload_format.value(holder, facts)
@@ -68,26 +68,39 @@ class Loader:
 
     def _read_inline(self, facts: PayloadFacts) -> Any:
         data = memoryview(facts.inline or b"")
-        if len(data) != facts.nbytes:
-            raise DamagedError(f"it has {len(data)} bytes instead of {facts.nbytes}")
+        _check_size(facts, len(data))
         holder, view = format_named(facts.format).room(facts)
-        view[:] = data[facts.head_nbytes :]
-        _verify(facts, data[: facts.head_nbytes], holder, view)
+        if facts.codec is None:
+            view[:] = data[facts.head_nbytes :]
+            _verify(facts, data[: facts.head_nbytes], holder, view)
+        else:
+            _verify_frame(facts, data)
+            decompress(data, facts, view)
+            _verify_value(facts, holder, view)
         return holder
 
     def _read_file(self, facts: PayloadFacts) -> Any:
         """Read a payload file; its checksum is verified at the first read, and again when it changed."""
         name = facts.file or ""
         signature = self._blobs.state(name).signature
-        if signature[1] != facts.nbytes:
-            raise DamagedError(f"it has {signature[1]} bytes instead of {facts.nbytes}")
+        _check_size(facts, signature[1])
+        is_checked = self._checked.get(name) == signature
+        holder, view = format_named(facts.format).room(facts)
         with self._blobs.open(name) as file:
-            head = file.read(facts.head_nbytes)
-            holder, view = format_named(facts.format).room(facts)
-            _fill(file, view)
-        if self._checked.get(name) != signature:
-            _verify(facts, head, holder, view)
-            self._checked[name] = signature
+            if facts.codec is None:
+                head = file.read(facts.head_nbytes)
+                _fill(file, view)
+                if not is_checked:
+                    _verify(facts, head, holder, view)
+            else:
+                frame = bytearray(facts.nbytes)
+                _fill(file, memoryview(frame))
+                if not is_checked:
+                    _verify_frame(facts, frame)
+                decompress(frame, facts, view)
+                if not is_checked:
+                    _verify_value(facts, holder, view)
+        self._checked[name] = signature
         return holder
 
     def check(self, facts: PayloadFacts) -> None:
@@ -145,12 +158,32 @@ def row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts]) -> bytes
     return blake3(b"".join(parts)).digest(16)
 
 
+def _check_size(facts: PayloadFacts, nbytes: int) -> None:
+    if nbytes != facts.nbytes:
+        raise DamagedError(f"it has {nbytes} bytes instead of {facts.nbytes}")
+    if facts.codec is None and facts.head_nbytes + facts.raw_nbytes != nbytes:
+        raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes of {nbytes}")
+
+
+def _hash(data: bytes | bytearray | memoryview) -> bytes:
+    return blake3(data, max_threads=hash_threads(len(data))).digest()
+
+
 def _verify(facts: PayloadFacts, head: bytes | memoryview, holder: Any, view: memoryview) -> None:
     """Raise DamagedError unless bytes are those that were written, and those of the value that the row names."""
-    body_hash = blake3(view, max_threads=hash_threads(len(view))).digest()
+    body_hash = _hash(view)
     if checksum(head, body_hash) != facts.checksum:
-        raise DamagedError("its bytes are not those that were written")
-    if format_named(facts.format).digest(holder, body_hash) != facts.digest:
+        raise DamagedError(_CHANGED)
+    _verify_value(facts, holder, view, body_hash)
+
+
+def _verify_frame(facts: PayloadFacts, frame: bytes | bytearray | memoryview) -> None:
+    if checksum(b"", _hash(frame)) != facts.checksum:
+        raise DamagedError(_CHANGED)
+
+
+def _verify_value(facts: PayloadFacts, holder: Any, view: memoryview, body_hash: bytes | None = None) -> None:
+    if format_named(facts.format).digest(holder, body_hash or _hash(view)) != facts.digest:
         raise DamagedError("its bytes are whole, but of another value")
 
 

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from resultstore._sizes import parse_size
+from resultstore._sizes import parse_age, parse_size
 from resultstore.errors import LocationError, OptionError
 
 MINIMUM_LIMIT = 1_000_000
+_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How payloads are compressed."""
+
+    codec: str = "zstd"
+    level: int = _LEVEL
+    """From 1 to 22. Higher levels gain nothing on floating-point numbers, and cost time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How one function's results are kept and given back; none of it enters a key."""
+
+    mmap_mode: str | None = None
+    """``"r"``: arrays come as read-only maps of their files; ``"c"``: as copy-on-write maps; None: in memory."""
+    compression: Compression | None = None
+    verbose: int = 0
+    ttl_s: float | None = None
+    """Seconds after which a result is computed anew, or None."""
+    validate: Callable[[dict[str, Any]], Any] | None = None
+    """Says of a stored call's metadata whether its result still counts."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +49,8 @@ class Settings:
     """None: pickle is used unless others can write to the directory."""
     strict: bool = False
     """Raise where a call would run uncached."""
+    defaults: CallOptions = CallOptions()
+    """What functions take over unless they say otherwise."""
 
 
 def make_settings(
@@ -30,6 +58,7 @@ def make_settings(
     size_limit: int | str | None,
     allow_pickle: bool | None,
     strict: bool,
+    defaults: CallOptions,
 ) -> Settings:
     """Check the options and resolve the place, once and for all, against the present directory."""
     try:
@@ -49,7 +78,57 @@ def make_settings(
             raise OptionError(
                 "size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit"
             )
-    return Settings(place, limit, allow_pickle, bool(strict))
+    return Settings(place, limit, allow_pickle, bool(strict), defaults)
+
+
+def make_call_options(
+    defaults: CallOptions,
+    mmap_mode: object = False,
+    compression: object = False,
+    verbose: int | None = None,
+    ttl: object = None,
+    validate: object = None,
+) -> CallOptions:
+    """Check a function's options. False inherits; None is none, or for ``verbose`` inherits."""
+    options = CallOptions(
+        defaults.mmap_mode if mmap_mode is False else _parse_mmap_mode(mmap_mode),
+        defaults.compression if compression is False else _parse_compression(compression),
+        defaults.verbose if verbose is None else int(verbose),
+        None if ttl is None else parse_age(ttl, "ttl"),
+        _parse_validate(validate),
+    )
+    if options.mmap_mode is not None and options.compression is not None:
+        raise OptionError(
+            "mmap_mode",
+            options.mmap_mode,
+            "what is compressed cannot be mapped: pass mmap_mode=None or compression=None",
+        )
+    return options
+
+
+def _parse_mmap_mode(mode: object) -> str | None:
+    if mode in ("r+", "w+"):
+        raise OptionError(
+            "mmap_mode", mode, 'this would write into the stored result; "c" gives a map of your own to write to'
+        )
+    if mode is None or (isinstance(mode, str) and mode in ("r", "c")):
+        return mode
+    raise OptionError("mmap_mode", mode, 'write "r" (read-only), "c" (copy-on-write), or None')
+
+
+def _parse_compression(spec: object) -> Compression | None:
+    if spec is None or isinstance(spec, Compression):
+        return spec
+    codec, level = spec if isinstance(spec, tuple) and len(spec) == 2 else (spec, _LEVEL)
+    if codec != "zstd" or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
+        raise OptionError("compression", spec, 'write "zstd", ("zstd", level) with a level from 1 to 22, or None')
+    return Compression(codec, level)
+
+
+def _parse_validate(validate: object) -> Callable[[dict[str, Any]], Any] | None:
+    if validate is not None and not callable(validate):
+        raise OptionError("cache_validation_callback", validate, "this needs to be callable")
+    return validate
 
 
 def is_disabled() -> bool:

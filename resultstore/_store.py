@@ -80,7 +80,9 @@ class Store:
     ) -> None:
         self._location = location
         self._options = {"size_limit": size_limit, "allow_pickle": allow_pickle, "strict": strict}
-        settings = _settings.make_settings("." if location is None else location, size_limit, allow_pickle, strict)
+        settings = _settings.make_settings(
+            "." if location is None else location, size_limit, allow_pickle, strict, _settings.CallOptions()
+        )
         self._settings = settings if location is not None else None
         self._vault = Vault(settings) if location is not None and not _settings.is_disabled() else None
 

@@ -265,7 +265,9 @@ class Vault:
     def _call_facts(self, computed: Computed, state: str, result: ResultFacts | None, note: str | None) -> CallFacts:
         checksum_of_row = b""
         if result is not None:
-            row = CallRow(0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None)
+            row = CallRow(
+                0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None, 0.0
+            )
             checksum_of_row = row_checksum(computed.key, row, result.leaves)
         return CallFacts(
             key=computed.key,

@@ -249,7 +249,8 @@ def test_a_planted_pickle_is_not_loaded(folder, sql, monkeypatch):
     """A hostile pickle in place of a payload is found out by its checksum before anything loads it."""
     with Store(folder) as store:
         store.cache(make_set)(1)
-    sql("UPDATE payload SET inline = ?, nbytes = ?", pickle.dumps(Bomb()), len(pickle.dumps(Bomb())))
+    bomb = pickle.dumps(Bomb())
+    sql("UPDATE payload SET inline = ?, nbytes = ?, raw_nbytes = ?", bomb, len(bomb), len(bomb))
     loaded = []
     monkeypatch.setattr("resultstore.formats.pickled.load", lambda *args: loaded.append(args))
     with Store(folder) as store, pytest.warns(CacheWarning, match="not those that were written"):

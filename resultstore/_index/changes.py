@@ -160,8 +160,10 @@ def _lean_or_add(
     return connection.execute(hot.ADD_PAYLOAD, row).lastrowid or 0, payload.file is not None
 
 
-def _equal_payload(payload: PayloadFacts, row: tuple[int, bytes, str, int, str | None, int]) -> PayloadFacts:
-    number, checksum, format_name, nbytes, file, disk_nbytes = row
+def _equal_payload(
+    payload: PayloadFacts, row: tuple[int, bytes, str, int, str | None, int, str | None]
+) -> PayloadFacts:
+    number, checksum, format_name, nbytes, file, disk_nbytes, codec = row
     return PayloadFacts(
         digest=payload.digest,
         checksum=checksum,
@@ -169,6 +171,7 @@ def _equal_payload(payload: PayloadFacts, row: tuple[int, bytes, str, int, str |
         nbytes=nbytes,
         raw_nbytes=payload.raw_nbytes,
         head_nbytes=payload.head_nbytes,
+        codec=codec,
         file=file,
         disk_nbytes=disk_nbytes,
         id=number,

@@ -7,7 +7,7 @@ VERSION = 1
 
 FETCH = (
     "SELECT call.id, call.state, call.kind, call.integer, call.number, call.text, call.leaf_count, "
-    "call.checksum FROM call WHERE call.\"key\" = :key"
+    "call.checksum, call.created_at FROM call WHERE call.\"key\" = :key"
 )
 WHY = "SELECT call.state, call.note FROM call WHERE call.\"key\" = :key"
 LEAVES = (
@@ -19,8 +19,8 @@ LEAVES = (
 )
 EQUAL_PAYLOADS = (
     "SELECT payload.id, payload.checksum, payload.format, payload.nbytes, payload.file, "
-    "payload.disk_nbytes FROM payload WHERE payload.digest = :digest AND payload.format = :format AND "
-    "payload.codec IS NULL"
+    "payload.disk_nbytes, payload.codec FROM payload WHERE payload.digest = :digest AND payload.format = "
+    ":format"
 )
 TOTAL = (
     "SELECT total.id, total.file_nbytes, total.inline_nbytes, total.payloads, total.access_sequence, "

@@ -33,6 +33,7 @@ class CallRow(NamedTuple):
     text: str | None
     leaf_count: int
     checksum: bytes | None
+    created_at: float
 
 
 class Total(NamedTuple):
@@ -91,8 +92,8 @@ class Index:
         """Return the stored payloads of a value."""
         rows = self.connections.query(hot.EQUAL_PAYLOADS, {"digest": digest, "format": format_name})
         return [
-            PayloadFacts(digest, checksum, name, nbytes, 0, 0, file=file, disk_nbytes=disk, id=number)
-            for number, checksum, name, nbytes, file, disk in rows
+            PayloadFacts(digest, checksum, name, nbytes, 0, 0, codec=codec, file=file, disk_nbytes=disk, id=number)
+            for number, checksum, name, nbytes, file, disk, codec in rows
         ]
 
     def total(self) -> Total:

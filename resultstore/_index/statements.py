@@ -58,16 +58,16 @@ _next_number = (
 STATEMENTS: dict[str, Any] = {
     # -- reading
     "FETCH": select(
-        *_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum")
+        *_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum", "created_at")
     ).where(call.c.key == p("key")),
     "WHY": select(*_columns(call, "state", "note")).where(call.c.key == p("key")),
     "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))
     .where(result_leaf.c.call_id == p("call_id"))
     .order_by(result_leaf.c.position),
-    "EQUAL_PAYLOADS": select(*_columns(payload, "id", "checksum", "format", "nbytes", "file", "disk_nbytes")).where(
-        payload.c.digest == p("digest"), payload.c.format == p("format"), payload.c.codec.is_(None)
-    ),
+    "EQUAL_PAYLOADS": select(
+        *_columns(payload, "id", "checksum", "format", "nbytes", "file", "disk_nbytes", "codec")
+    ).where(payload.c.digest == p("digest"), payload.c.format == p("format")),
     "TOTAL": select(total),
     # -- keeping
     "ADD_RUN": _insert(run, *(c.name for c in run.c if c.name != "id")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,12 @@ class Blobs(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """Open a blob for reading, unbuffered. Raises FileNotFoundError for a name without one."""
+
+    def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
+        """Map a whole blob into memory; return the mapping and the file's path, or None if this place has no files.
+
+        Raises FileNotFoundError for a name without one.
+        """
 
     def state(self, name: str) -> BlobState:
         """Return what is known of a blob. Raises FileNotFoundError for a name without one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import stat
 import time
@@ -92,6 +93,15 @@ class LocalBlobs:
             os.close(fd)
             raise OSError(errno.EINVAL, "this is not a regular file", name)
         return os.fdopen(fd, "rb", buffering=0)
+
+    def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
+        """Map a payload file, read-only or copy-on-write; it stays whole when the file is unlinked."""
+        access = mmap.ACCESS_COPY if copy_on_write else mmap.ACCESS_READ
+        with self.open(name) as file:
+            try:
+                return mmap.mmap(file.fileno(), 0, access=access), self._path(name)
+            except ValueError as error:  # an empty file
+                raise OSError(errno.EINVAL, str(error), name) from error
 
     def state(self, name: str) -> BlobState:
         """Return size, blocks and signature of a payload file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import mmap
 import threading
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -42,6 +43,11 @@ class MemoryBlobs:
     def open(self, name: str) -> BinaryIO:
         """Return the bytes as a file."""
         return io.BytesIO(self._get(name)[1])
+
+    def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
+        """Return None: there are no files here."""
+        self._get(name)
+        return None
 
     def state(self, name: str) -> BlobState:
         """Return the size; a blob written again has another number."""

@@ -7,6 +7,7 @@ copied. Reading is in two steps, so that the bytes are verified before anything 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from blake3 import blake3
 
 from resultstore._facts import PayloadFacts
+from resultstore.errors import DamagedError
 
 Buffer = bytes | bytearray | memoryview
 _THREADS_NBYTES = 1 << 24
@@ -47,6 +49,8 @@ class Format(Protocol):
     suffix: str
     runs_code: bool
     """Whether reading can run code that the payload names, as pickle does."""
+    maps: bool
+    """Whether `map` can give a value over a mapped file."""
 
     def accepts(self, value: Any) -> bool:
         """Say whether a hit would give back this very value: type, content, dtype, order."""
@@ -65,6 +69,13 @@ class Format(Protocol):
 
     def value(self, holder: Any, facts: PayloadFacts) -> Any:
         """Return the leaf from a holder whose bytes are filled and verified."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+        """Return the leaf over a mapping of its whole file, reading as little of it as can be.
+
+        ``mode`` is ``"r"`` for a read-only mapping and ``"c"`` for a copy-on-write one. Raises
+        DamagedError if the file does not begin as its format does.
+        """
 
 
 def checksum(head: bytes | memoryview, body_hash: bytes) -> bytes:
@@ -90,11 +101,16 @@ class RawBody:
     """The reading half of formats whose body is simply held in memory."""
 
     name: str
+    maps = False
 
     def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:
         """Return a bytearray of the body's size."""
-        holder = bytearray(facts.nbytes - facts.head_nbytes)
+        holder = bytearray(facts.raw_nbytes)
         return holder, memoryview(holder)
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+        """Refuse: what is not an array or a table gains nothing by a map."""
+        raise DamagedError(f"the format {self.name!r} cannot be mapped")
 
     def digest(self, holder: Any, body_hash: bytes) -> bytes:
         """Return the digest of the format's name and the bytes."""

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import math
+import mmap
 import struct
 from typing import Any
 
@@ -20,6 +21,7 @@ from resultstore.errors import DamagedError
 from resultstore.formats.base import Encoded
 
 Array = np.ndarray[Any, Any]
+_MAGIC = b"\x93NUMPY"
 
 
 class Npy:
@@ -28,6 +30,7 @@ class Npy:
     name = "npy"
     suffix = ".npy"
     runs_code = False
+    maps = True
 
     def accepts(self, value: Any) -> bool:
         """Say whether this is an array, or a memory map taken as one, of a dtype that survives."""
@@ -59,19 +62,35 @@ class Npy:
 
     def room(self, facts: PayloadFacts) -> tuple[Array, memoryview]:
         """Return an empty array of the dtype, shape and order in the facts, and its buffer."""
+        dtype, shape = self._frame(facts)
+        array = np.empty(shape, dtype, order="F" if facts.order == "F" else "C")
+        return array, buffer_of(array)
+
+    def _frame(self, facts: PayloadFacts) -> tuple[np.dtype[Any], tuple[int, ...]]:
         try:
             dtype = dtype_from_text(facts.dtype or "")
             shape = tuple(int(n) for n in json.loads(facts.shape or ""))
         except Exception as error:  # whatever a tampered text makes numpy raise
             raise DamagedError(f"the index names no dtype and shape: {facts.dtype!r}, {facts.shape!r}") from error
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != facts.nbytes - facts.head_nbytes:
-            raise DamagedError(f"the size {facts.nbytes} is not that of {facts.dtype} {facts.shape}")
-        array = np.empty(shape, dtype, order="F" if facts.order == "F" else "C")
-        return array, buffer_of(array)
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != facts.raw_nbytes:
+            raise DamagedError(f"the size {facts.raw_nbytes} is not that of {facts.dtype} {facts.shape}")
+        return dtype, shape
 
     def value(self, holder: Array, facts: PayloadFacts) -> Array:
         """Return the array, which owns its memory."""
         return holder
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> np.memmap[Any, Any]:
+        """Return a ``np.memmap`` over the file, like ``np.load(path, mmap_mode=mode)``."""
+        dtype, shape = self._frame(facts)
+        if mapping[: len(_MAGIC)] != _MAGIC:
+            raise DamagedError("it does not begin as a .npy file does")
+        # np.memmap's own constructor opens and maps the file again: 50 us instead of 10.
+        array: Any = np.ndarray.__new__(
+            np.memmap, shape, dtype, mapping, facts.head_nbytes, order="F" if facts.order == "F" else "C"
+        )
+        array._mmap, array.filename, array.offset, array.mode = mapping, path, facts.head_nbytes, mode
+        return array  # type: ignore[no-any-return]
 
 
 def is_faithful(dtype: np.dtype[Any]) -> bool:

@@ -96,7 +96,7 @@ class FormatContract:
         for value in values:
             facts, _ = self.write(fmt, value)
             try:
-                _, view = fmt.room(replace(facts, nbytes=facts.nbytes + 8))
+                _, view = fmt.room(replace(facts, raw_nbytes=facts.raw_nbytes + 8))
             except DamagedError:
                 continue
-            assert len(view) == facts.nbytes + 8 - facts.head_nbytes
+            assert len(view) == facts.raw_nbytes + 8
