@@ -6,6 +6,7 @@ can ask what has been computed, from what, and when, and so that the disk does n
 
 from resultstore._function import CachedFunction
 from resultstore._identity.encoding import digest
+from resultstore._shelf import Reference
 from resultstore._store import Store
 from resultstore._upkeep import FunctionStats, Problem, Stats
 from resultstore.errors import (
@@ -39,6 +40,7 @@ __all__ = [
     "Problem",
     "Record",
     "Records",
+    "Reference",
     "SchemaError",
     "Stats",
     "Store",

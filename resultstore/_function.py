@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
 from resultstore._facts import Computed, FunctionFacts
 from resultstore._identity import closures, names
-from resultstore._identity.key import Identity
+from resultstore._identity.key import Form, Identity
+from resultstore._index.index import CallRow
+from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
+from resultstore._settings import CallOptions
+from resultstore._shelf import HeldReference, Reference, Shelf, missing
 from resultstore._vault import MISS, Vault
-from resultstore.errors import DigestError
+from resultstore.errors import DigestError, MissingError
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Owner(Protocol):
+class Owner(Shelf, Protocol):
     """What a cached function needs of its store."""
 
     @property
@@ -33,6 +38,25 @@ class Owner(Protocol):
 
     def clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
         """Remove a function's calls."""
+
+
+class Keyed(NamedTuple):
+    """A call that is known by its key."""
+
+    form: Form
+    values: tuple[Any, ...]
+    encodings: list[bytes]
+    fingerprint: bytes
+    key: bytes
+
+
+class Outcome(NamedTuple):
+    """What a computation gave."""
+
+    value: Any
+    stored: bool
+    metadata: dict[str, Any]
+    """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
 
 
 class CachedFunction(Generic[P, R_co]):
@@ -50,7 +74,13 @@ class CachedFunction(Generic[P, R_co]):
 
     __qualname__: str
 
-    def __init__(self, func: Callable[P, R_co], store: Owner, vault: Vault | None, ignore: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        func: Callable[P, R_co],
+        store: Owner,
+        ignore: Iterable[str] = (),
+        options: CallOptions = CallOptions(),  # noqa: B008 -- frozen
+    ) -> None:
         names.check_kind(func)
         # Before our own attributes, and without the function's: those of a wrapper around another
         # cached function would be that one's, down to its store.
@@ -59,7 +89,10 @@ class CachedFunction(Generic[P, R_co]):
         self.func = func
         self.ignore: tuple[str, ...] = self._identity.ignore
         self.store = store
-        self._vault = vault
+        self._vault = vault = store._vault
+        self._options = options
+        self._judges = options.ttl_s is not None or options.validate is not None
+        self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
 
     @property
@@ -67,45 +100,82 @@ class CachedFunction(Generic[P, R_co]):
         """The name under which the store knows the function: ``"package.module.f"``."""
         return self._identity.name
 
+    # -- the way of a call
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
             return self.func(*args, **kwargs)
-        identity = self._identity
-        values = None
+        began = time.perf_counter()
         try:
-            form = identity.form()
-            try:
-                values = form.bind(*args, **kwargs)
-            except TypeError as error:
-                if isinstance(error, DigestError):
-                    raise
-        except Exception as error:
-            return self._call_uncached(vault.reporter, error, args, kwargs)
-        if values is None:
-            return self.func(*args, **kwargs)  # a wrong call: the function says so in its own words
-        try:
-            fingerprint = identity.fingerprint()
-            encodings = form.encode(values)
-            key = form.key(fingerprint, encodings)
+            call = self._keyed(args, kwargs)
         except Exception as error:  # a value's own code may run while it is looked at
             return self._call_uncached(vault.reporter, error, args, kwargs)
-        value = vault.fetch(key, identity.name)
-        if value is not MISS:
-            logger.debug("hit %s", identity.name)
-            return value  # type: ignore[no-any-return]
-        logger.debug("miss %s", identity.name)
+        if call is None:
+            return self.func(*args, **kwargs)
+        row = vault.look(call.key, self._identity.name)
+        if row is not None and not (self._judges and self._is_outdated(vault, row)):
+            value = vault.take(call.key, row, self._identity.name, self._options.mmap_mode)
+            if value is not MISS:
+                logger.debug("hit %s", self._identity.name)
+                if self._progress.level:
+                    self._progress.loading(began)
+                return value  # type: ignore[no-any-return]
+        logger.debug("miss %s", self._identity.name)
+        return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
+
+    def _keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed | None:
+        """Return a call with its key, or None for a wrong call, which the function tells in its own words."""
+        identity = self._identity
+        form = identity.form()
         try:
-            facts = self._function_facts(fingerprint)
-            arguments = form.argument_facts(values, encodings)  # before the function can change them
+            values = form.bind(*args, **kwargs)
+        except TypeError as error:
+            if isinstance(error, DigestError):
+                raise
+            return None
+        fingerprint = identity.fingerprint()
+        encodings = form.encode(values)
+        return Keyed(form, values, encodings, fingerprint, form.key(fingerprint, encodings))
+
+    def _is_outdated(self, vault: Vault, row: CallRow) -> bool:
+        """Say whether a stored result no longer counts, by its age or by the callback's word."""
+        ttl_s, validate = self._options.ttl_s, self._options.validate
+        if ttl_s is not None and _clock.now() - row.created_at >= ttl_s:
+            return True
+        return validate is not None and not validate(vault.metadata(row))
+
+    def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
+        """Run the function and keep its result."""
+        try:
+            facts = self._function_facts(call.fingerprint)
+            # Before the function can change them.
+            arguments = call.form.argument_facts(call.values, call.encodings)
         except Exception as error:
-            return self._call_uncached(vault.reporter, error, args, kwargs)
+            return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
+        self._progress.calling(args, kwargs)
         with _lineage.running() as children:
             started = time.perf_counter()
             result = self.func(*args, **kwargs)
             duration = time.perf_counter() - started
-        vault.keep(Computed(key, facts, arguments, _clock.now(), duration, tuple(children)), result)
-        return result
+        computed = Computed(call.key, facts, arguments, _clock.now(), duration, tuple(children))
+        value, stored = vault.keep(computed, result, self._options)
+        self._progress.called(duration)
+        inputs = {argument.name: argument.summary for argument in arguments}
+        return Outcome(value, stored, {"duration": duration, "time": computed.created_at, "input_args": inputs})
+
+    def _run(self, args: Any, kwargs: Any) -> Outcome:
+        """Run the function, whatever is stored, and keep its result."""
+        vault = self._vault
+        if vault is None:
+            return Outcome(self.func(*args, **kwargs), stored=False, metadata={})
+        try:
+            call = self._keyed(args, kwargs)
+        except Exception as error:
+            return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
+        if call is None:
+            return Outcome(self.func(*args, **kwargs), stored=False, metadata={})
+        return self._compute(vault, call, args, kwargs)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
         """Call the function, and say once why nothing is stored."""
@@ -147,9 +217,102 @@ class CachedFunction(Generic[P, R_co]):
         """Raise `OptionError` for a name that this function's calls cannot be found by."""
         self._identity.check_parameters(names)
 
+    # -- one call
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
+        """Run the function, whatever is stored, keep the result, and return it with its metadata.
+
+        Returns
+        -------
+        value
+            What the function returned.
+        metadata : dict
+            ``duration`` in seconds, ``time`` in seconds since the epoch, ``input_args`` as short
+            texts by name. Empty when the call could not be keyed, and with ``Store(None)``.
+
+        Examples
+        --------
+        >>> value, metadata = square.call(3)
+        computing
+        >>> value, metadata["input_args"]
+        (9, {'x': '3'})
+        """
+        outcome = self._run(args, kwargs)
+        return outcome.value, outcome.metadata
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the function, whatever is stored, and let the new result take the old one's place.
+
+        If the function raises, the old result stays.
+
+        Examples
+        --------
+        >>> square.refresh(3)
+        computing
+        9
+        """
+        return self._run(args, kwargs).value  # type: ignore[no-any-return]
+
+    def get(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Return a call's stored result; never compute.
+
+        Raises
+        ------
+        MissingError
+            If it is not stored, or no longer counts by ``ttl`` or ``cache_validation_callback``;
+            also a ``KeyError``.
+        DigestError, TypeError
+            As `key` does.
+
+        Examples
+        --------
+        >>> square.get(3)
+        9
+        """
+        key, vault = self.key(*args, **kwargs), self._vault
+        if vault is None:
+            raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
+        row = vault.look(key, self.name)
+        if row is not None and self._judges and self._is_outdated(vault, row):
+            raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
+        value: Any = MISS if row is None else vault.take(key, row, self.name, self._options.mmap_mode)
+        if value is MISS:
+            raise missing(vault, key, self.name)
+        return value  # type: ignore[no-any-return]
+
+    def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
+        """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
+
+        A result that cannot be stored is held in memory by its reference.
+
+        Examples
+        --------
+        >>> reference = square.call_and_shelve(3)
+        >>> reference.get()
+        9
+        """
+        vault = self._vault
+        call = None
+        if vault is not None:
+            with contextlib.suppress(Exception):  # told by the call itself, below
+                call = self._keyed(args, kwargs)
+        if vault is None or call is None:
+            return HeldReference(self.store, self._run(args, kwargs).value)
+        row = vault.look(call.key, self.name)
+        if row is None or (self._judges and self._is_outdated(vault, row)):
+            outcome = self._compute(vault, call, args, kwargs)
+            if not outcome.stored:
+                return HeldReference(self.store, outcome.value)
+        mode = self._options.mmap_mode
+        return Reference(self.store, call.key, False if mode == vault.settings.defaults.mmap_mode else mode)
+
     def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Say whether a call's result is stored; nothing is computed or loaded."""
-        return self._vault is not None and self._vault.has(self.key(*args, **kwargs))
+        """Say whether a call would be a hit; nothing is computed or loaded."""
+        vault = self._vault
+        if vault is None:
+            return False
+        row = vault.find(self.key(*args, **kwargs))
+        return row is not None and not (self._judges and self._is_outdated(vault, row))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1."""
@@ -181,12 +344,12 @@ class CachedFunction(Generic[P, R_co]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if not names.is_reachable(self):
-            return _rebuild, (self.store, self.func, self.ignore)
+            return _rebuild, (self.store, self.func, self.ignore, self._options)
         if self.__module__ not in ("__main__", "__mp_main__"):
             return str(self.__qualname__)
         # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. The portable
         # twin lets each of them do as it does with a plain function.
-        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore)
+        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore, self._options)
 
     @functools.cached_property
     def _portable(self) -> Callable[..., Any]:
@@ -199,18 +362,19 @@ class CachedFunction(Generic[P, R_co]):
         twin.__qualname__ = f"{self.__qualname__}._portable"
         return twin
 
-    def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...]]) -> None:
+    def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...], CallOptions]) -> None:
         if "func" in self.__dict__:  # found by name: it is what it is in this process
             return
-        func, store, ignore = state
+        func, store, ignore, options = state
         if func.__qualname__.endswith("._portable"):
             func.__qualname__ = func.__qualname__.removesuffix("._portable")
-        self.__dict__.update(store.cache(func, ignore=ignore).__dict__)
+        self.__dict__.update(CachedFunction(func, store, ignore, options).__dict__)
 
 
-def _rebuild(store: Owner, func: Callable[..., Any], ignore: tuple[str, ...]) -> CachedFunction[..., Any]:
-    cached: CachedFunction[..., Any] = store.cache(func, ignore=ignore)
-    return cached
+def _rebuild(
+    store: Owner, func: Callable[..., Any], ignore: tuple[str, ...], options: CallOptions
+) -> CachedFunction[..., Any]:
+    return CachedFunction(func, store, ignore, options)
 
 
 def _find(module: str, qualname: str) -> CachedFunction[..., Any]:

@@ -40,7 +40,11 @@ class Loader:
         self._checked: dict[str, tuple[int, int, int]] = {}
         self._damaged: set[int] = set()
 
-    def load(self, key: bytes, row: CallRow) -> Any:
+    def load(self, key: bytes, row: CallRow, mmap_mode: str | None = None) -> Any:
+        """Return a call's result. With ``mmap_mode``, arrays and tables that lie plain in a file are mapped.
+
+        Of a mapped file only size and head are looked at: reading it all would cost what mapping saves.
+        """
         kind = row.kind or ""
         leaves = self._index.leaves(row.id) if row.leaf_count else ()
         if row.checksum != row_checksum(key, row, leaves):
@@ -49,20 +53,26 @@ class Loader:
             return _scalar(row)
         if not self._allow_pickle and any(format_named(leaf.payload.format).runs_code for leaf in leaves):
             raise PickleRefusedError(f"it is a pickle, and the store {self._place} does not allow pickle")
-        values = [self._load_leaf(leaf) for leaf in leaves]
+        values = [self._load_leaf(leaf, mmap_mode) for leaf in leaves]
         skeleton = row.text if kind in ("tree", "leaf") else values.pop()
         return put_together("tree" if kind == "json" else kind, skeleton, values)
 
-    def _load_leaf(self, leaf: LeafFacts) -> Any:
+    def _load_leaf(self, leaf: LeafFacts, mmap_mode: str | None) -> Any:
         facts = leaf.payload
         payload_format = format_named(facts.format)
         try:
-            holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
-            value = payload_format.value(holder, facts)
+            value = None
+            if mmap_mode is not None and payload_format.maps and facts.file is not None and facts.codec is None:
+                value = self._map(facts, mmap_mode)
+            if value is None:
+                holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
+                value = payload_format.value(holder, facts)
+                if mmap_mode == "r" and hasattr(value, "flags"):  # an array that is not mapped behaves as one that is
+                    value.flags.writeable = False
         except DamagedError as error:
             self._put_aside(facts)
             raise DamagedError(f"payload {facts.file or facts.id} in {self._place}: {error}") from error
-        if not leaf.writeable:
+        if not leaf.writeable and mmap_mode != "c":
             value.flags.writeable = False
         return value
 
@@ -102,6 +112,15 @@ class Loader:
                     _verify_value(facts, holder, view)
         self._checked[name] = signature
         return holder
+
+    def _map(self, facts: PayloadFacts, mmap_mode: str) -> Any:
+        """Return a leaf over its mapped file, or None where files cannot be mapped."""
+        mapped = self._blobs.map(facts.file or "", copy_on_write=mmap_mode == "c")
+        if mapped is None:
+            return None
+        mapping, path = mapped
+        _check_size(facts, len(mapping))
+        return format_named(facts.format).map(mapping, facts, path, mmap_mode)
 
     def check(self, facts: PayloadFacts) -> None:
         """Read a payload and verify its checksum; raise DamagedError or OSError."""

@@ -85,15 +85,15 @@ def make_call_options(
     defaults: CallOptions,
     mmap_mode: object = False,
     compression: object = False,
-    verbose: int | None = None,
+    verbose: object = None,
     ttl: object = None,
     validate: object = None,
 ) -> CallOptions:
     """Check a function's options. False inherits; None is none, or for ``verbose`` inherits."""
     options = CallOptions(
-        defaults.mmap_mode if mmap_mode is False else _parse_mmap_mode(mmap_mode),
+        defaults.mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode),
         defaults.compression if compression is False else _parse_compression(compression),
-        defaults.verbose if verbose is None else int(verbose),
+        defaults.verbose if verbose is None else _parse_verbose(verbose),
         None if ttl is None else parse_age(ttl, "ttl"),
         _parse_validate(validate),
     )
@@ -106,7 +106,8 @@ def make_call_options(
     return options
 
 
-def _parse_mmap_mode(mode: object) -> str | None:
+def parse_mmap_mode(mode: object) -> str | None:
+    """Return a mode of mapping, or refuse it."""
     if mode in ("r+", "w+"):
         raise OptionError(
             "mmap_mode", mode, 'this would write into the stored result; "c" gives a map of your own to write to'
@@ -123,6 +124,12 @@ def _parse_compression(spec: object) -> Compression | None:
     if codec != "zstd" or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
         raise OptionError("compression", spec, 'write "zstd", ("zstd", level) with a level from 1 to 22, or None')
     return Compression(codec, level)
+
+
+def _parse_verbose(level: object) -> int:
+    if not isinstance(level, int) or level < 0:
+        raise OptionError("verbose", level, "write a whole number: 0 is silent, 1 tells computations, 2 hits as well")
+    return int(level)
 
 
 def _parse_validate(validate: object) -> Callable[[dict[str, Any]], Any] | None:

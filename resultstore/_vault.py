@@ -13,42 +13,53 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
-from resultstore import _environment, _lifetime, _lineage
+from resultstore import _lifetime, _lineage
 from resultstore._accesses import Accesses
-from resultstore._facts import (
-    NOT_STORED,
-    STORED,
-    CallFacts,
-    Computed,
-    LeafFacts,
-    PayloadFacts,
-    ResultFacts,
-)
+from resultstore._facts import STORED, Computed, PayloadFacts
 from resultstore._identity.closures import SCHEME
 from resultstore._index.connect import told
-from resultstore._index.index import CallRow, Dropped, Index, PayloadGone
+from resultstore._index.index import CallRow, Dropped, Index
 from resultstore._journal import Journal
-from resultstore._loading import Loader, PickleRefusedError, TornError, row_checksum
+from resultstore._keeping import Keeper, TooLargeError, maps_any
+from resultstore._loading import Loader, PickleRefusedError, TornError
 from resultstore._locks import Gate
 from resultstore._place import make_place, others_can_write
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
-from resultstore._settings import Settings
+from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_size
-from resultstore.blobs.base import new_name
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
-from resultstore.eviction import Budget
-from resultstore.formats.prepare import INLINE_NBYTES, Part, prepare
+from resultstore.formats.prepare import prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import take_apart
 
 MISS: Final = object()
 GATE_WAIT_S = 10.0
 _CLOSE_WAIT_S, _UPGRADE_WAIT_S, _BUSY_PAUSE_S = 5.0, 600.0, 30.0
+
+
+class _Writing:
+    """Holds the write gate of a place, which is made if it is not there."""
+
+    def __init__(self, place: str, gate: Gate) -> None:
+        self._place = place
+        self._gate = gate
+        self._busy_until = 0.0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        make_place(self._place)
+        # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
+        wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
+        try:
+            with self._gate.held(wait_s):
+                yield
+        except BusyError:
+            self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+            raise
 
 
 class Vault:
@@ -61,14 +72,16 @@ class Vault:
         self.blobs = LocalBlobs(self.place)
         self.journal = Journal(self.place)
         self.gate = Gate(self.place)
+        self._writing = _Writing(self.place, self.gate)
         self.reporter = Reporter()
         self._accesses = Accesses(self.index)
         self._armed = False
-        self._busy_until = 0.0
         self.allow_pickle = self._judge_pickle()
         self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)
-        self._room = Room(
-            settings.size_limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped
+        limit = settings.size_limit
+        self._room = Room(limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped)
+        self._keeper = Keeper(
+            self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing
         )
         if "numpy" in sys.modules:
             # Now, while likely no other thread runs: a child forked in the middle of another thread's
@@ -95,20 +108,27 @@ class Vault:
 
     # -- a hit
 
-    def fetch(self, key: bytes, function: str) -> Any:
-        """Return the stored result of a call, or MISS."""
+    def look(self, key: bytes, function: str) -> CallRow | None:
+        """Return the row of a stored call, or None."""
         try:
             row = self.index.fetch(key)
-            if row is None or row.state != STORED:
-                return MISS
+        except Exception as error:
+            self._tell_unreadable(function, error)
+            return None
+        return row if row is not None and row.state == STORED else None
+
+    def take(self, key: bytes, row: CallRow, function: str, mmap_mode: str | None = None) -> Any:
+        """Return the result of a row that `look` gave, or MISS; count the hit."""
+        try:
             try:
-                value = self._loader.load(key, row)
+                value = self._loader.load(key, row, mmap_mode)
             except (TornError, FileNotFoundError):
                 # It may have been evicted, or computed anew, between the two looks.
-                row = self.index.fetch(key)
-                if row is None or row.state != STORED:
+                again = self.index.fetch(key)
+                if again is None or again.state != STORED:
                     return MISS
-                value = self._loader.load(key, row)
+                row = again
+                value = self._loader.load(key, row, mmap_mode)
         except PickleRefusedError as error:
             self.reporter.warn(function, "pickle", f"a stored result is not used and is computed again: {error}")
             return MISS
@@ -119,23 +139,33 @@ class Vault:
             self.reporter.warn(function, "missing", f"a payload file is gone and its result is computed again: {error}")
             return MISS
         except Exception as error:  # whatever a damaged or tampered store makes a library raise
-            self.reporter.warn(
-                function, "reading", f"the store {self.place} cannot be read ({error}); computing instead"
-            )
+            self._tell_unreadable(function, error)
             return MISS
         self._touch(row.id)
         return value
 
-    def load(self, key: bytes) -> Any:
+    def _tell_unreadable(self, function: str, error: Exception) -> None:
+        self.reporter.warn(function, "reading", f"the store {self.place} cannot be read ({error}); computing instead")
+
+    def load(self, key: bytes, mmap_mode: str | None = None) -> Any:
         """Return a stored result or MISS; raises what goes wrong, and counts as no hit."""
         row = self.index.fetch(key)
-        return MISS if row is None or row.state != STORED else self._loader.load(key, row)
+        return MISS if row is None or row.state != STORED else self._loader.load(key, row, mmap_mode)
 
-    def has(self, key: bytes) -> bool:
-        """Say whether a result is stored, without opening its payloads."""
+    def metadata(self, row: CallRow) -> dict[str, Any]:
+        """Return what a validation callback is told of a call, by joblib's names; empty if that cannot be read."""
+        try:
+            duration, arguments = self.index.describe(row.id)
+        except Exception as error:
+            self._tell_unreadable("", error)
+            return {}
+        return {"duration": duration, "time": row.created_at, "input_args": arguments}
+
+    def find(self, key: bytes) -> CallRow | None:
+        """Return the row of a stored call, or None, without opening its payloads; raises what goes wrong."""
         with told(self.index.connections.path):
             row = self.index.fetch(key)
-        return row is not None and row.state == STORED
+        return row if row is not None and row.state == STORED else None
 
     def check(self, facts: PayloadFacts) -> None:
         """Read a payload and verify its checksum; raise DamagedError or OSError."""
@@ -173,126 +203,46 @@ class Vault:
 
     # -- keeping
 
-    def keep(self, computed: Computed, value: Any) -> None:
-        """Store a result, file first, then row; or say once why it cannot be stored."""
+    def keep(self, computed: Computed, value: Any, options: CallOptions) -> tuple[Any, bool]:
+        """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored."""
         name = computed.function.name
         try:
             tree = take_apart(value, allow_pickle=self.allow_pickle)
             parts, result = prepare(tree)
         except UnstorableError as error:
-            self._refuse(computed, "unstorable", f"a result of type {type(value).__name__} is not stored: {error}")
-            return
+            message = f"a result of type {type(value).__name__} is not stored: {error}"
+            self._refuse(computed, "unstorable", message)
+            return value, False
         except Exception as error:  # the value's own code runs here; it must not cost the caller the value
             self.reporter.warn(name, "unstorable", f"a result of type {type(value).__name__} is not stored: {error!r}")
-            return
-        nbytes = sum(part.facts.nbytes for part in parts)
-        limit = self.settings.size_limit
-        if limit is not None and nbytes > Budget(limit).largest:
-            bounds = f"a store of {format_size(limit)} takes {format_size(Budget(limit).largest)} at most"
-            self._refuse(computed, "too large", f"a result of {format_size(nbytes)} is not stored: {bounds}")
-            return
+            return value, False
         try:
-            try:
-                self._write(computed, parts, result, lean=True)
-            except PayloadGone:
-                self._write(computed, parts, result, lean=False)
+            call_id = self._keeper.keep(computed, parts, result, options)
+        except TooLargeError as error:
+            self._refuse(computed, "too large", str(error))
+            return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
+            return value, False
+        _lineage.note(self.place, call_id)
+        logger.info("stored %s (%s)", name, format_size(sum(part.facts.nbytes for part in parts)))
+        if options.mmap_mode is not None and maps_any(parts):
+            return self._mapped(computed.key, options.mmap_mode, value), True
+        return value, True
+
+    def _mapped(self, key: bytes, mmap_mode: str, value: Any) -> Any:
+        """Return the map of a result that was just stored, so that the first call gives what later ones will."""
+        try:
+            return self.load(key, mmap_mode)
+        except Exception as error:  # evicted meanwhile, or no handle free: the value itself is right too
+            logger.debug("a stored result could not be mapped: %s", error)
+            return value
 
     def _refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""
-        call = self._call_facts(computed, NOT_STORED, None, message)
-        with contextlib.suppress(Exception), self._writing():
-            self._room.make(0)
-            self.index.add(call, _environment.describe_run, self._loader.stands, journalled=False)
+        with contextlib.suppress(Exception):
+            self._keeper.refuse(computed, message)
         self.reporter.warn(computed.function.name, kind, message)
-
-    def _write(self, computed: Computed, parts: list[Part], result: ResultFacts, *, lean: bool) -> None:
-        make_place(self.place)
-        large = sum(part.facts.nbytes for part in parts if part.facts.nbytes > INLINE_NBYTES)
-        if large and self.settings.size_limit is not None:
-            with self._writing():  # before the bytes lie there, not after
-                self._room.make(large)
-        tickets: dict[int, str] = {}
-        published: list[str] = []
-        written: dict[bytes, int] = {}
-        try:
-            payloads: list[PayloadFacts] = []
-            for i, part in enumerate(parts):
-                facts = part.facts
-                if facts.nbytes <= INLINE_NBYTES:
-                    facts = replace(facts, inline=b"".join((part.encoded.head, part.encoded.body)))
-                elif facts.digest in written or (
-                    lean and any(map(self._loader.stands, self.index.equal_payloads(facts.digest, facts.format)))
-                ):
-                    pass  # an equal payload is there already: the transaction looks again
-                else:
-                    tickets[i] = self.blobs.stage([part.encoded.head, part.encoded.body])
-                    written[facts.digest] = i
-                payloads.append(facts)
-            with self._writing():
-                self._room.make(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""))
-                for i, ticket in list(tickets.items()):
-                    name = new_name(payloads[i].digest, parts[i].encoded.suffix)
-                    state = self.blobs.publish(ticket, name)
-                    del tickets[i]
-                    published.append(name)
-                    self._loader.written(name, state.signature)
-                    payloads[i] = replace(payloads[i], file=name, disk_nbytes=state.disk_nbytes)
-                leaves = tuple(
-                    LeafFacts(i, part.leaf.path, facts, part.leaf.writeable)
-                    for i, (part, facts) in enumerate(zip(parts, payloads, strict=True))
-                )
-                call = self._call_facts(computed, STORED, replace(result, leaves=leaves), None)
-                in_files = any(p.inline is None for p in payloads)
-                if in_files:
-                    self.journal.append(call)
-                call_id, dropped = self.index.add(
-                    call, _environment.describe_run, self._loader.stands, journalled=in_files
-                )
-                published.clear()
-                self._room.unlink(dropped.files)
-        finally:
-            for ticket in tickets.values():
-                self.blobs.discard(ticket)
-            for name in published:  # a row may name them yet, if a signal struck just after the commit
-                with contextlib.suppress(Exception):
-                    if not self.index.has_file(name):
-                        self.blobs.delete(name)
-        _lineage.note(self.place, call_id)
-        logger.info("stored %s (%s)", computed.function.name, format_size(sum(p.nbytes for p in payloads)))
-
-    def _call_facts(self, computed: Computed, state: str, result: ResultFacts | None, note: str | None) -> CallFacts:
-        checksum_of_row = b""
-        if result is not None:
-            row = CallRow(
-                0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None, 0.0
-            )
-            checksum_of_row = row_checksum(computed.key, row, result.leaves)
-        return CallFacts(
-            key=computed.key,
-            function=computed.function,
-            arguments=computed.arguments,
-            created_at=computed.created_at,
-            duration=computed.duration,
-            state=state,
-            note=note,
-            result=result,
-            checksum=checksum_of_row,
-            children=tuple({number for place, number in computed.children if place == self.place}),
-        )
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        make_place(self.place)
-        # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
-        wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
-        try:
-            with self.gate.held(wait_s):
-                yield
-        except BusyError:
-            self._busy_until = time.monotonic() + _BUSY_PAUSE_S
-            raise
 
     # -- dropping
 

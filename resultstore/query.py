@@ -14,3 +14,5 @@ class Query:
     """The function's full name."""
     arguments: Mapping[str, bytes] = field(default_factory=dict)
     """For each of these arguments, the token of its value."""
+    key: bytes | None = None
+    """The key of a single call."""

@@ -77,7 +77,7 @@ class Record:
     state: str
     key: bytes
     note: str | None = None
-    _load: Callable[[Record], Any] = field(compare=False, kw_only=True)
+    _load: Callable[[Record, str | bool | None], Any] = field(compare=False, kw_only=True)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
@@ -91,15 +91,20 @@ class Record:
         """The call's key as text."""
         return self.key.hex()
 
-    def load(self) -> Any:
+    def load(self, mmap_mode: str | bool | None = False) -> Any:
         """Return the result.
+
+        Parameters
+        ----------
+        mmap_mode : {"r", "c", None, False}, default False
+            How its arrays are loaded, see `Store`; None in memory, False as the store says.
 
         Raises
         ------
         MissingError
             If the payload was evicted, cleared, never stored, or is damaged.
         """
-        return self._load(self)
+        return self._load(self, mmap_mode)
 
 
 class RecordSource(Protocol):

@@ -35,6 +35,28 @@ def slow_block(i: int, nbytes: int = 100_000) -> np.ndarray[Any, Any]:
     return np.full(nbytes // 8, i, dtype=np.int64)
 
 
+def count_runs(x: Any) -> int:
+    """Return how many runs there have been since somebody cleared the list."""
+    runs.append(x)
+    return len(runs)
+
+
+def fail_later(x: Any) -> int:
+    """Return 1 at the first run, and fail from then on."""
+    runs.append(x)
+    return 1 // (2 - len(runs))
+
+
+def make_lambda(x: int) -> Any:
+    """Return what cannot be stored."""
+    return lambda y: x + y
+
+
+def identity(x: Any) -> Any:
+    """Return the argument."""
+    return x
+
+
 def log_run(path: str, value: int) -> int:
     """Add a line to a file for each real run, from any process."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

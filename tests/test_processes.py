@@ -246,3 +246,15 @@ def test_functions_of_a_script_travel_by_value(folder, tmp_path):
     code = "import pickle, sys; f = pickle.load(open(sys.argv[1], 'rb')); assert f.check_call_in_cache(x=3); assert f(9) == 19"
     subprocess.run([sys.executable, "-c", code, pickled], check=True, timeout=60)
     assert [record.version for record in Store(folder).find("__main__.scaled", x=9)] == [1]
+
+
+def test_opening_a_store_again_keeps_the_locks_of_the_open_one(store, folder):
+    """A second store object on the same place drops no lock: another process's end does not take our log away."""
+    f = store.cache(science.slow_block)
+    f(1)
+    Store(folder)
+    code = "import sys; from resultstore import Store; from tests import science\nwith Store(sys.argv[1]) as s: s.cache(science.slow_block)(2)"
+    subprocess.run([sys.executable, "-c", code, folder], check=True, timeout=60)
+    assert (folder / "index.sqlite-wal").exists()
+    assert f.check_call_in_cache(2)
+    f(3)

@@ -19,6 +19,7 @@ import struct
 import threading
 import time
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,11 +29,27 @@ from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 FILE_NAME = "index.sqlite"
 _BUSY_S = 5.0
+_OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
+_LOGGED = (-1, 0, 0)
 _inherited: list[sqlite3.Connection] = []
 
 
+_open_files: Counter[tuple[int, int]] = Counter()
+"""How many connections this process has to each index file, by device and inode."""
+_opening = threading.RLock()
+
+
 class _Connection(sqlite3.Connection):
-    """A connection that closes silently when its store is dropped: nobody is asked to close a cache."""
+    """A connection that is counted, and closes silently when its store is dropped: nobody is asked to close a cache."""
+
+    identity: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        super().close()
+        identity, self.identity = self.identity, None
+        if identity is not None:
+            with _opening:
+                _open_files[identity] -= 1
 
     def __del__(self) -> None:
         self.close()
@@ -96,11 +113,14 @@ class Connections:
         """
         try:
             head = _read_head(self.path)
-        except OSError:
+            if head is None:
+                version, application = self._ask_version()
+            elif len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+                return False  # damaged: the first call finds out and degrades
+            else:
+                version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
+        except (OSError, sqlite3.Error):
             return False  # not there yet, or not readable: the first call finds out and degrades
-        if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-            return False  # damaged: the first call finds out and degrades
-        version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
         if application != APPLICATION_ID:
             raise SchemaError(f"{self.path} is a database of another program; give the store a directory of its own.")
         if version > hot.VERSION:
@@ -109,6 +129,11 @@ class Connections:
                 "Nothing was touched. Upgrade resultstore, or give another directory."
             )
         return int(version) < hot.VERSION
+
+    def _ask_version(self) -> tuple[int, int]:
+        with contextlib.closing(self._connect("ro")) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            return version, connection.execute("PRAGMA application_id").fetchone()[0]
 
     # -- reading
 
@@ -170,27 +195,42 @@ class Connections:
         self._resumed.set()
 
     def _open_reader(self) -> sqlite3.Connection:
-        try:
-            return self._open("ro")
-        except sqlite3.OperationalError:
-            # A read-only medium: only an immutable connection opens, which must see no writer.
-            before = self._guard_state()
-            connection = self._open("ro&immutable=1")
-            self._guard = before
-            return connection
+        for tries_left in reversed(range(_OPEN_TRIES)):
+            try:
+                return self._open("ro")
+            except sqlite3.OperationalError:
+                before = self._guard_state()
+                if before != _LOGGED:
+                    # A read-only medium: only an immutable connection opens, which must see no writer.
+                    connection = self._open("ro&immutable=1")
+                    self._guard = before
+                    return connection
+                # An immutable connection would not see what lies in the log. Likely the last writer
+                # of another process is just removing it.
+                if not tries_left:
+                    raise
+                time.sleep(_OPEN_PAUSE_S)
+        raise AssertionError("unreachable")
 
     def _guard_state(self) -> tuple[int, int, int]:
         found = os.stat(self.path)
         with contextlib.suppress(OSError):
             if os.stat(self.path + "-wal").st_size:
-                return (-1, 0, 0)
+                return _LOGGED
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def _open(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"file:{urllib.parse.quote(os.fsencode(self.path))}?mode={mode}"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection
-        )
+        with _opening:  # never while a head is being read
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
+            connection.identity = _identity(self.path)
+            _open_files[connection.identity] += 1
+        return connection
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        connection = self._connect(mode)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -280,6 +320,8 @@ class Connections:
 
     def abandon(self) -> None:
         """Forget the connections of the parent process, in a forked child."""
+        global _opening  # noqa: PLW0603
+        _opening = threading.RLock()  # another thread of the parent may have held it
         _inherited.extend((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
         self._renew()
@@ -291,7 +333,21 @@ def _check_regular(path: str) -> None:
         raise OSError(errno.EINVAL, "this is not a regular file", path)
 
 
-def _read_head(path: str) -> bytes:
+def _read_head(path: str) -> bytes | None:
+    """Return the first bytes of an index file, or None if this process has connections to it.
+
+    Closing any descriptor of a file drops all POSIX locks that the process holds on it, those of its
+    SQLite connections included: another process would then believe itself the last one, and remove
+    the log under our feet.
+    """
     _check_regular(path)
-    with open(path, "rb", buffering=0) as file:
-        return file.read(100)
+    with _opening:
+        if _open_files[_identity(path)] > 0:
+            return None
+        with open(path, "rb", buffering=0) as file:
+            return file.read(100)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

@@ -9,6 +9,11 @@ FETCH = (
     "SELECT call.id, call.state, call.kind, call.integer, call.number, call.text, call.leaf_count, "
     "call.checksum, call.created_at FROM call WHERE call.\"key\" = :key"
 )
+DURATION = "SELECT call.duration FROM call WHERE call.id = :id"
+ARGUMENTS = (
+    "SELECT argument.name, argument.summary FROM argument WHERE argument.call_id = :call_id ORDER BY "
+    "argument.position"
+)
 WHY = "SELECT call.state, call.note FROM call WHERE call.\"key\" = :key"
 LEAVES = (
     "SELECT result_leaf.position, result_leaf.path, result_leaf.writeable, payload.id, payload.digest, "

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from resultstore._facts import CallFacts, LeafFacts, PayloadFacts, RunFacts
+from resultstore._facts import STORED, CallFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
@@ -79,10 +79,19 @@ class Index:
         rows = self.connections.query(hot.FETCH, {"key": key})
         return CallRow(*rows[0]) if rows else None
 
+    def describe(self, call_id: int) -> tuple[float, dict[str, str]]:
+        """Return how long a call took, in seconds, and its arguments in short."""
+        rows = self.connections.query(hot.DURATION, {"id": call_id})
+        arguments = self.connections.query(hot.ARGUMENTS, {"call_id": call_id})
+        return float(rows[0][0]) if rows else 0.0, dict(arguments)
+
     def why(self, key: bytes) -> str:
         """Return in words why a call has no result."""
         rows = self.connections.query(hot.WHY, {"key": key})
-        return str(rows[0][1] or rows[0][0]) if rows else "it was forgotten"
+        if not rows:
+            return "no such call is known here: it was never made, or it was forgotten"
+        state, note = rows[0]
+        return str(note or ("its payload is damaged or gone" if state == STORED else state))
 
     def leaves(self, call_id: int) -> tuple[LeafFacts, ...]:
         """Return the leaves of a call's result, in their order."""

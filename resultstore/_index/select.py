@@ -33,7 +33,7 @@ def _run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ..
 class CallSelect:
     """The calls that a query matches, newest first; the source behind `Records`."""
 
-    def __init__(self, connections: Connections, query: Query, load: Any) -> None:
+    def __init__(self, connections: Connections, query: Query, load: Any = None) -> None:
         self._connections = connections
         self._query = query
         self._load = load
@@ -79,6 +79,8 @@ class CallSelect:
         )
         if query.function is not None:
             statement = statement.where(function.c.name == query.function)
+        if query.key is not None:
+            statement = statement.where(call.c.key == query.key)
         for name, token in query.arguments.items():
             statement = statement.where(_has_argument(name, token))
         return statement

@@ -60,6 +60,10 @@ STATEMENTS: dict[str, Any] = {
     "FETCH": select(
         *_columns(call, "id", "state", "kind", "integer", "number", "text", "leaf_count", "checksum", "created_at")
     ).where(call.c.key == p("key")),
+    "DURATION": select(call.c.duration).where(call.c.id == p("id")),
+    "ARGUMENTS": select(*_columns(argument, "name", "summary"))
+    .where(argument.c.call_id == p("call_id"))
+    .order_by(argument.c.position),
     "WHY": select(*_columns(call, "state", "note")).where(call.c.key == p("key")),
     "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))

@@ -45,7 +45,7 @@ class Blobs(Protocol):
         """Open a blob for reading, unbuffered. Raises FileNotFoundError for a name without one."""
 
     def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
-        """Map a whole blob into memory; return the mapping and the file's path, or None if this place has no files.
+        """Map a whole blob into memory; return the mapping and the file's path, or None where there is nothing to map.
 
         Raises FileNotFoundError for a name without one.
         """

@@ -100,8 +100,8 @@ class LocalBlobs:
         with self.open(name) as file:
             try:
                 return mmap.mmap(file.fileno(), 0, access=access), self._path(name)
-            except ValueError as error:  # an empty file
-                raise OSError(errno.EINVAL, str(error), name) from error
+            except ValueError:  # an empty file
+                return None
 
     def state(self, name: str) -> BlobState:
         """Return size, blocks and signature of a payload file."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
 from resultstore._facts import PayloadFacts, ResultFacts
-from resultstore.formats.base import Encoded, checksum, hash_threads
+from resultstore._settings import Compression
+from resultstore.formats.base import Buffer, Encoded, checksum, hash_threads
+from resultstore.formats.compression import SUFFIXES, compress
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Leaf, Tree
 
@@ -24,6 +26,33 @@ class Part:
     facts: PayloadFacts
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A payload as it will lie in the store."""
+
+    buffers: tuple[Buffer, ...]
+    """The bytes of its file; empty when it lies inline, or leans on an equal payload."""
+    suffix: str
+    facts: PayloadFacts
+
+
+def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed:
+    """Return a payload, compressed where that is asked for and pays; inline if it is small and may be."""
+    encoded, facts, suffix = part.encoded, part.facts, part.encoded.suffix
+    buffers: tuple[Buffer, ...] = (encoded.head, encoded.body)
+    frame = compress(encoded, compression) if compression is not None else None
+    if frame is not None and compression is not None:
+        buffers, suffix = (frame,), suffix + SUFFIXES[compression.codec]
+        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", _hash(frame)), codec=compression.codec)
+    if inline and facts.nbytes <= INLINE_NBYTES:
+        return Packed((), suffix, replace(facts, inline=b"".join(buffers)))
+    return Packed(buffers, suffix, facts)
+
+
+def _hash(data: Buffer) -> bytes:
+    return blake3(data, max_threads=hash_threads(len(data))).digest()
+
+
 def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
     """Return the leaves with their bytes and hashes, and the result's own columns."""
     leaves, kind, text = list(tree.leaves), tree.kind, None
@@ -35,7 +64,7 @@ def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
     parts = []
     for leaf in leaves:
         encoded = format_named(leaf.format).encode(leaf.value)
-        body_hash = blake3(encoded.body, max_threads=hash_threads(len(encoded.body))).digest()
+        body_hash = _hash(encoded.body)
         facts = PayloadFacts(
             digest=encoded.digest(body_hash),
             checksum=checksum(encoded.head, body_hash),

@@ -37,6 +37,29 @@ class BlobsContract:
         assert state.disk_nbytes >= 9
         assert blobs.state(name) == state
 
+    @pytest.mark.parametrize("copy_on_write", [False, True])
+    def test_a_mapped_blob_is_the_blob(self, blobs: Blobs, copy_on_write: bool) -> None:
+        """A mapping, where there are files, has all bytes of the blob; writing to a private one changes nothing."""
+        name = self.put(blobs, b"mapped bytes")
+        for _ in range(2):
+            mapped = blobs.map(name, copy_on_write=copy_on_write)
+            if mapped is None:
+                return
+            mapping, path = mapped
+            assert mapping[:] == b"mapped bytes"
+            assert isinstance(path, str)
+            if copy_on_write:
+                mapping[:6] = b"MAPPED"
+            else:
+                with pytest.raises(TypeError):
+                    mapping[:6] = b"MAPPED"
+
+    def test_mapping_nothing(self, blobs: Blobs) -> None:
+        """An empty blob has no mapping; one that is not there raises FileNotFoundError."""
+        assert blobs.map(self.put(blobs, b""), copy_on_write=False) is None
+        with pytest.raises(FileNotFoundError):
+            blobs.map(new_name(_DIGEST, ".npy"), copy_on_write=False)
+
     def test_an_empty_blob_is_a_blob(self, blobs: Blobs) -> None:
         """A blob without bytes is there all the same."""
         name = self.put(blobs, b"")

@@ -1,0 +1,129 @@
+"""What a store can be asked: past calls, single records, counters."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from resultstore import _upkeep
+from resultstore._function import CachedFunction
+from resultstore._identity import names
+from resultstore._identity.key import token
+from resultstore._settings import CallOptions, parse_mmap_mode
+from resultstore._shelf import missing
+from resultstore._upkeep import Stats
+from resultstore._vault import MISS, Vault
+from resultstore.errors import DigestError, MissingError, OptionError, StoreError
+from resultstore.query import Query
+from resultstore.record import Record, Records
+
+
+class Asking:
+    """The asking half of `Store`."""
+
+    _vault: Vault | None
+    _defaults: CallOptions
+
+    def find(self, function: str | Callable[..., Any] | None = None, /, **arguments: Any) -> Records:
+        """Find past calls, of all versions and in all states, newest first.
+
+        Parameters
+        ----------
+        function : callable or str, optional
+            A function, cached or not, or its full name ``"package.module.f"``, which needs no import.
+            Without it, calls of all functions.
+        **arguments
+            Only calls in which these arguments had these values: the same type and content, so that
+            ``x=1`` does not find ``x=1.0``.
+
+        Returns
+        -------
+        Records
+            A lazy sequence of `Record`.
+
+        Raises
+        ------
+        OptionError
+            If the function has no such parameter, or ignores it.
+        DigestError
+            If a value has no digest to look for.
+
+        Examples
+        --------
+        >>> records = store.find(square, x=3)
+        >>> records.first().load()
+        9
+        """
+        if isinstance(function, CachedFunction):
+            function.check_parameters(arguments)
+            name: str | None = function.name
+        else:
+            if not (function is None or isinstance(function, str) or callable(function)):
+                raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
+            name = names.name_of(function) if callable(function) else function
+        tokens = {}
+        for argument, value in arguments.items():
+            try:
+                tokens[argument] = token(value)
+            except DigestError as error:
+                raise error.at(f"argument {argument!r}") from None
+        query = Query(name, tokens)
+        if self._vault is None:
+            return Records(_Nothing())
+        from resultstore._index.select import CallSelect
+
+        self._vault.flush()
+        return Records(CallSelect(self._vault.index.connections, query, self._load))
+
+    def record(self, key: bytes | str) -> Record | None:
+        """Return the record of the call with a key, or None.
+
+        Parameters
+        ----------
+        key : bytes or str
+            As `CachedFunction.key` gives it, or its hexadecimal digits.
+
+        Examples
+        --------
+        >>> store.record(square.key(3)).arguments
+        {'x': 3}
+        """
+        if self._vault is None:
+            return None
+        from resultstore._index.select import CallSelect
+
+        self._vault.flush()
+        wanted = Query(key=bytes.fromhex(key) if isinstance(key, str) else bytes(key))
+        return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
+
+    def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
+        assert self._vault is not None
+        mode = self._defaults.mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode)
+        try:
+            value = self._vault.load(record.key, mode)
+        except (StoreError, OSError, sqlite3.Error) as error:
+            raise MissingError(
+                f"the result of {record.function} cannot be loaded ({error}). Call the function again to compute it."
+            ) from error
+        if value is MISS:
+            raise missing(self._vault, record.key, record.function)
+        return value
+
+    def stats(self) -> Stats:
+        """Return hits, misses, seconds saved, evictions and bytes, in all and by function.
+
+        Counted over the store's life and all its processes; hits of other processes as of their
+        last flush.
+        """
+        return Stats() if self._vault is None else _upkeep.stats(self._vault)
+
+
+class _Nothing:
+    """The records of a store that stores nothing."""
+
+    def count(self) -> int:
+        return 0
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        return []

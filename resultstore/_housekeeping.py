@@ -1,0 +1,136 @@
+"""What keeps a store in order: clearing, evicting, verifying, closing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from resultstore import _upkeep
+from resultstore._report import logger
+from resultstore._sizes import parse_age, parse_size
+from resultstore._upkeep import Problem
+from resultstore._vault import Vault
+from resultstore.errors import OptionError
+from resultstore.eviction import Limits
+from resultstore.query import Query
+
+
+class Housekeeping:
+    """The housekeeping half of `Store`."""
+
+    _vault: Vault | None
+
+    def clear(self, warn: bool = True) -> int:
+        """Remove all calls of all functions; return how many went. Other files are not touched.
+
+        Parameters
+        ----------
+        warn : bool, default True
+            Accepted for joblib's sake; the removal is logged, not warned of.
+        """
+        if self._vault is None:
+            return 0
+        return self._drop(Query())
+
+    def clear_function(self, name: str, place: str = "", fingerprint: bytes | None = None) -> int:
+        """Remove all calls of a function by its name; return how many went.
+
+        Parameters
+        ----------
+        name : str
+            The full name, ``"package.module.f"``.
+        place : str, default ""
+            The script or notebook of a ``__main__`` function.
+        fingerprint : bytes, optional
+            Also the version with this fingerprint, wherever it was defined.
+        """
+        if self._vault is None:
+            return 0
+        from resultstore._index.select import version_call_ids
+
+        self._vault.flush()
+        ids = version_call_ids(self._vault.index.connections, name, place, fingerprint)
+        logger.info("clearing %d calls of %s", len(ids), name)
+        return _upkeep.drop_in_batches(self._vault, ids)
+
+    def _drop(self, query: Query) -> int:
+        assert self._vault is not None
+        from resultstore._index.select import CallSelect
+
+        self._vault.flush()
+        ids = CallSelect(self._vault.index.connections, query).ids()
+        logger.info("clearing %d calls", len(ids))
+        return _upkeep.drop_in_batches(self._vault, ids)
+
+    def reduce_size(
+        self,
+        bytes_limit: int | str | None = None,
+        items_limit: int | None = None,
+        age_limit: timedelta | float | str | None = None,
+    ) -> int:
+        """Evict least recently used results until all given limits hold. Records stay.
+
+        Parameters
+        ----------
+        bytes_limit : int or str, optional
+            Stored bytes of results to keep; ``"1M"`` is 2^20 as in joblib, ``"1 MB"`` is 10^6.
+        items_limit : int, optional
+            Number of results to keep.
+        age_limit : timedelta, float or str, optional
+            Time since the last access, in seconds unless it says otherwise (``"30 d"``), beyond which
+            results go.
+
+        Returns
+        -------
+        int
+            How many results were evicted.
+
+        Raises
+        ------
+        OptionError
+            If a limit is negative or cannot be understood.
+        """
+        limits = Limits(
+            None if bytes_limit is None else parse_size(bytes_limit, "bytes_limit", bare_is_binary=True),
+            _check_items(items_limit),
+            None if age_limit is None else parse_age(age_limit, "age_limit"),
+        )
+        return 0 if self._vault is None else _upkeep.reduce_size(self._vault, limits)
+
+    def verify(self, fix: bool = False) -> list[Problem]:
+        """Compare index and payloads both ways, read everything once, and count the sums again.
+
+        Parameters
+        ----------
+        fix : bool, default False
+            Also mend: results whose payload is damaged or gone become ``evicted`` and will be computed
+            again, damaged files go to quarantine, files that no row names are removed.
+
+        Returns
+        -------
+        list of Problem
+            What was found; empty when all is well.
+        """
+        return [] if self._vault is None else _upkeep.verify(self._vault, fix=fix)
+
+    def close(self) -> None:
+        """Write the access counts that wait and close all files. The next use opens them again."""
+        if self._vault is not None:
+            self._vault.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_items(items_limit: object) -> int | None:
+    if items_limit is None:
+        return None
+    if isinstance(items_limit, bool) or not isinstance(items_limit, int) or items_limit < 0:
+        raise OptionError("items_limit", items_limit, "write how many results to keep, 0 or more")
+    return items_limit

@@ -1,0 +1,179 @@
+"""Keeping results: file first, then row, so that a crash leaves a file that no row names, never a row that lies."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from resultstore import _environment
+from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts
+from resultstore._index.index import CallRow, Index, PayloadGone
+from resultstore._journal import Journal
+from resultstore._loading import Loader, row_checksum
+from resultstore._place import make_place
+from resultstore._room import Room
+from resultstore._settings import CallOptions
+from resultstore._sizes import format_size
+from resultstore.blobs.base import Blobs, new_name
+from resultstore.eviction import Budget
+from resultstore.formats.compression import WORTH_NBYTES
+from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack
+from resultstore.formats.registry import format_named
+
+Writing = Callable[[], contextlib.AbstractContextManager[None]]
+"""Holds the write gate of an existing place."""
+
+
+class TooLargeError(Exception):
+    """A result is larger than the whole store may be."""
+
+
+class Keeper:
+    """Writes results into one store."""
+
+    def __init__(
+        self,
+        place: str,
+        limit: int | None,
+        index: Index,
+        blobs: Blobs,
+        journal: Journal,
+        room: Room,
+        loader: Loader,
+        writing: Writing,
+    ) -> None:
+        self._place = place
+        self._limit = limit
+        self._index = index
+        self._blobs = blobs
+        self._journal = journal
+        self._room = room
+        self._loader = loader
+        self._writing = writing
+
+    def refuse(self, computed: Computed, note: str) -> None:
+        """Record that a call was computed and is not stored."""
+        call = self._call_facts(computed, NOT_STORED, None, note)
+        with self._writing():
+            self._room.make(0)
+            self._index.add(call, _environment.describe_run, self._loader.stands, journalled=False)
+
+    def keep(self, computed: Computed, parts: list[Part], result: ResultFacts, options: CallOptions) -> int:
+        """Store a result; return the call's number.
+
+        Raises
+        ------
+        TooLargeError
+            If the result does not fit under the size limit.
+        """
+        try:
+            return self._keep(computed, parts, result, options, lean=True)
+        except PayloadGone:
+            return self._keep(computed, parts, result, options, lean=False)
+
+    def _keep(
+        self, computed: Computed, parts: list[Part], result: ResultFacts, options: CallOptions, *, lean: bool
+    ) -> int:
+        make_place(self._place)
+        stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
+        packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
+        if self._limit is not None:
+            nbytes, most = sum(p.facts.nbytes for p in packed), Budget(self._limit).largest
+            if nbytes > most:
+                bounds = f"a store of {format_size(self._limit)} takes {format_size(most)} at most"
+                raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {bounds}")
+            incoming = sum(p.facts.nbytes for p in packed if p.buffers)
+            if incoming:
+                with self._writing():  # before the bytes lie there, not after
+                    self._room.make(incoming)
+        tickets: dict[int, str] = {}
+        published: list[str] = []
+        try:
+            for i, payload in enumerate(packed):
+                if payload.buffers:
+                    tickets[i] = self._blobs.stage(payload.buffers)
+            payloads = [payload.facts for payload in packed]
+            with self._writing():
+                self._room.make(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""))
+                for i, ticket in list(tickets.items()):
+                    name = new_name(payloads[i].digest, packed[i].suffix)
+                    state = self._blobs.publish(ticket, name)
+                    del tickets[i]
+                    published.append(name)
+                    self._loader.written(name, state.signature)
+                    payloads[i] = replace(payloads[i], file=name, disk_nbytes=state.disk_nbytes)
+                leaves = tuple(
+                    LeafFacts(i, part.leaf.path, facts, part.leaf.writeable)
+                    for i, (part, facts) in enumerate(zip(parts, payloads, strict=True))
+                )
+                call = self._call_facts(computed, STORED, replace(result, leaves=leaves), None)
+                in_files = any(p.inline is None for p in payloads)
+                if in_files:
+                    self._journal.append(call)
+                call_id, dropped = self._index.add(call, _environment.describe_run, stands, journalled=in_files)
+                published.clear()
+                self._room.unlink(dropped.files)
+        finally:
+            for ticket in tickets.values():
+                self._blobs.discard(ticket)
+            for name in published:  # a row may name them yet, if a signal struck just after the commit
+                with contextlib.suppress(Exception):
+                    if not self._index.has_file(name):
+                        self._blobs.delete(name)
+        return call_id
+
+    def _pack_all(
+        self, parts: list[Part], options: CallOptions, stands: Callable[[PayloadFacts], bool]
+    ) -> list[Packed]:
+        packed: list[Packed] = []
+        seen: set[tuple[bytes, str]] = set()
+        for part in parts:
+            facts = part.facts
+            in_file = options.mmap_mode is not None and format_named(facts.format).maps
+            floor = INLINE_NBYTES if options.compression is None else WORTH_NBYTES
+            name = (facts.digest, facts.format)
+            if in_file or facts.nbytes > floor:
+                # Without bytes it leans on an equal payload: the transaction looks again whether that stands.
+                equal = next(filter(stands, self._index.equal_payloads(*name)), None)
+                if equal is not None or name in seen:
+                    packed.append(Packed((), "", facts if equal is None else replace(facts, nbytes=equal.nbytes)))
+                    continue
+                seen.add(name)
+            packed.append(pack(part, options.compression, inline=not in_file))
+        return packed
+
+    def _call_facts(self, computed: Computed, state: str, result: ResultFacts | None, note: str | None) -> CallFacts:
+        checksum = b""
+        if result is not None:
+            row = CallRow(
+                0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None, 0.0
+            )
+            checksum = row_checksum(computed.key, row, result.leaves)
+        return CallFacts(
+            key=computed.key,
+            function=computed.function,
+            arguments=computed.arguments,
+            created_at=computed.created_at,
+            duration=computed.duration,
+            state=state,
+            note=note,
+            result=result,
+            checksum=checksum,
+            children=tuple({number for place, number in computed.children if place == self._place}),
+        )
+
+
+def _files_only(stands: Callable[[PayloadFacts], bool]) -> Callable[[PayloadFacts], bool]:
+    """Return a judge for results that will be mapped: what can be mapped must lie plain in a file."""
+
+    def judge(payload: PayloadFacts) -> bool:
+        mappable = payload.file is not None and payload.codec is None
+        return (mappable or not format_named(payload.format).maps) and stands(payload)
+
+    return judge
+
+
+def maps_any(parts: list[Part]) -> bool:
+    """Say whether a result has a leaf that can be mapped."""
+    return any(format_named(part.facts.format).maps for part in parts)

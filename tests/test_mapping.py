@@ -1,0 +1,264 @@
+"""Arrays as maps of their files: per store, per function, per load, and on the first call too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from resultstore import CacheWarning, OptionError, Store
+from tests import science
+
+
+def make_parts(n):
+    """Return arrays inside containers, one of them twice."""
+    a = np.arange(n, dtype=float)
+    return {"a": a, "pair": [a, (np.ones((n, 2), order="F"), "text", n)]}
+
+
+def make_small():
+    """Return arrays that a function without maps keeps in the index."""
+    return np.arange(3), np.array(5.0), np.zeros((0, 4))
+
+
+def make_structured(n):
+    """Return records."""
+    return np.zeros(n, dtype=[("x", "<f8"), ("y", ">i4", (2,))])
+
+
+def make_object():
+    """Return an instance that only pickle keeps, with a large array in it."""
+    return Holder(np.arange(20_000))
+
+
+class Holder:
+    """Something that is no plain value."""
+
+    def __init__(self, data):
+        self.data = data
+
+
+def is_mapped(array):
+    """Say whether an array is a map of a file."""
+    return type(array) is np.memmap and array._mmap is not None
+
+
+# -- "r"
+
+
+def test_first_and_later_calls_give_maps(store):
+    """The first call returns what later calls do: a read-only map with the right values."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    for _ in range(3):
+        value = f(7)
+        assert is_mapped(value)
+        assert value.mode == "r"
+        assert not value.flags.writeable
+        assert (value == 7).all()
+        with pytest.raises(ValueError, match="read-only"):
+            value[0] = 1
+    assert np.load(value.filename).shape == value.shape
+
+
+def test_leaves_inside_containers_are_maps(store):
+    """Every array of a nested result is a map; what is one object stays one object, and order stays."""
+    f = store.cache(make_parts, mmap_mode="r")
+    for _ in range(2):
+        value = f(30_000)
+        assert value["a"] is value["pair"][0]
+        for array in (value["a"], value["pair"][1][0]):
+            assert is_mapped(array)
+        assert value["pair"][1][0].flags.f_contiguous
+        assert value["pair"][1][1:] == ("text", 30_000)
+
+
+@pytest.mark.parametrize("make", [make_small, lambda: (make_structured(3), make_structured(0))])
+def test_arrays_of_every_size_are_maps(store, make):
+    """A function that maps keeps small, scalar, empty and structured arrays in files as well."""
+    f = store.cache(make, mmap_mode="r")
+    for _ in range(2):
+        for mapped, plain in zip(f(), make(), strict=True):
+            assert is_mapped(mapped)
+            assert mapped.dtype == plain.dtype
+            assert mapped.shape == plain.shape
+            assert np.array_equal(mapped, plain)
+
+
+def test_arrays_inside_a_pickle_are_maps(store):
+    """Large arrays of a pickled result lie on their own, and map."""
+    f = store.cache(make_object, mmap_mode="r")
+    assert is_mapped(f().data)
+    assert is_mapped(f().data)
+
+
+def test_what_is_no_array_is_not_changed(store):
+    """Scalars, texts and bytes are what they are."""
+    f = store.cache(science.identity, mmap_mode="r")
+    for value in (1, "x", b"y" * 5000, [1, "two"], None):
+        for _ in range(2):
+            assert f(value) == value
+            assert type(f(value)) is type(value)
+
+
+# -- "c"
+
+
+def test_copy_on_write_changes_nothing_stored(store):
+    """A map of mode "c" can be written to; neither the store nor another map sees it."""
+    f = store.cache(science.slow_block, mmap_mode="c")
+    first, second = f(7), f(7)
+    for value in (first, second):
+        assert is_mapped(value)
+        assert value.mode == "c"
+        assert (value == 7).all()
+        value[:] = 9
+    assert (f(7) == 7).all()
+    assert (store.cache(science.slow_block, mmap_mode=None)(7) == 7).all()
+
+
+@pytest.mark.parametrize("mode", ["r+", "w+"])
+@pytest.mark.parametrize("where", ["store", "function", "load", "reference"])
+def test_modes_that_write_are_refused(store, folder, mode, where):
+    """ "r+" and "w+" would write into the stored result: one sentence names "c"."""
+    f = store.cache(science.slow_block)
+    f(1)
+    deeds = {
+        "store": lambda: Store(folder, mmap_mode=mode),
+        "function": lambda: store.cache(science.slow_block, mmap_mode=mode),
+        "load": lambda: store.find(f).first().load(mmap_mode=mode),
+        "reference": lambda: f.call_and_shelve(1).get(mmap_mode=mode),
+    }
+    with pytest.raises(OptionError, match='"c" gives a map of your own'):
+        deeds[where]()
+
+
+@pytest.mark.parametrize("mode", ["x", 1, True, b"r"])
+def test_other_modes_are_refused(folder, mode):
+    """What is no mode is an error that lists them."""
+    with pytest.raises(OptionError, match="mmap_mode"):
+        Store(folder, mmap_mode=mode)
+
+
+# -- who says so
+
+
+def test_overrides_work_in_both_directions(open_store):
+    """A function can map in a store that does not, and the other way round; a load overrides both."""
+    plain, mapping = open_store(), open_store(mmap_mode="r")
+    assert is_mapped(mapping.cache(science.slow_block)(1))
+    assert not is_mapped(mapping.cache(science.slow_block, mmap_mode=None)(1))
+    assert is_mapped(plain.cache(science.slow_block, mmap_mode="r")(1))
+    assert not is_mapped(plain.cache(science.slow_block)(1))
+    record = plain.find(science.slow_block).first()
+    assert is_mapped(record.load(mmap_mode="r"))
+    assert not is_mapped(record.load())
+    assert is_mapped(mapping.record(record.key).load())
+    assert not is_mapped(mapping.record(record.key).load(mmap_mode=None))
+    reference = mapping.cache(science.slow_block, mmap_mode=None).call_and_shelve(1)
+    assert not is_mapped(reference.get())
+    assert reference.get(mmap_mode="c").flags.writeable
+
+
+def test_results_stored_without_maps_are_found(store, sql):
+    """An inline array met by a mapping call is a hit, as a read-only or a writable array of its own."""
+    plain = store.cache(make_small)
+    plain()
+    assert sql("SELECT count(*) FROM payload WHERE file IS NOT NULL") == [(0,)]
+    for array in store.cache(make_small, mmap_mode="r")():
+        assert type(array) is np.ndarray
+        assert not array.flags.writeable
+    for array in store.cache(make_small, mmap_mode="c")():
+        assert array.flags.writeable
+    assert store.stats().misses == 1
+
+
+def test_results_stored_for_maps_are_found_without(store):
+    """What a mapping function stored is a hit in memory, writable as the computed array was."""
+    mapped = store.cache(make_small, mmap_mode="r")
+    mapped()
+    for array in store.cache(make_small)():
+        assert type(array) is np.ndarray
+        assert array.flags.writeable
+    assert store.stats().misses == 1
+
+
+def test_a_read_only_result_can_be_written_in_mode_c(store):
+    """Mode "c" says that the caller wants to write, whatever the function's array was."""
+
+    def frozen():
+        array = np.arange(20_000)
+        array.flags.writeable = False
+        return array
+
+    assert store.cache(frozen, mmap_mode="c")().flags.writeable
+    assert not store.cache(frozen)().flags.writeable
+
+
+# -- what may happen
+
+
+def test_a_mapped_hit_reads_nothing(store, monkeypatch):
+    """A mapped hit opens each file once and reads no byte of the body, at any size."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    f(1, 4_000_000)
+    monkeypatch.setattr("resultstore._loading._fill", lambda *args: pytest.fail("read"))
+    monkeypatch.setattr("resultstore._loading._hash", lambda *args: pytest.fail("hashed"))
+    assert f(1, 4_000_000)[-1] == 1
+
+
+def test_a_map_outlives_eviction(store):
+    """Who holds a map keeps his values when the result is evicted and the file unlinked."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    value = f(1)
+    store.reduce_size(items_limit=0)
+    assert (value == 1).all()
+    assert not f.check_call_in_cache(1)
+
+
+def test_an_equal_map_is_stored_once(store, folder):
+    """A mapped array that is returned again leans on its own file."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    g = store.cache(science.identity, mmap_mode="r")
+    assert is_mapped(g(f(1)))
+    assert len([p for p in (folder / "payloads").rglob("*") if p.is_file()]) == 1
+    store.cache(science.slow_block).clear()
+    assert (g(science.slow_block(1)) == 1).all()
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(p.read_bytes()[:-8]), lambda p: p.write_bytes(b""),
+                                    lambda p: p.write_bytes(b"x" * p.stat().st_size), lambda p: p.unlink()])  # fmt: skip
+def test_a_damaged_file_is_a_miss(store, folder, damage):
+    """A file of another size, without the format's head, or gone, is computed again, with a warning."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    f(1)
+    (path,) = (p for p in (folder / "payloads").rglob("*") if p.is_file())
+    path.chmod(0o600)
+    damage(path)
+    with pytest.warns(CacheWarning, match="computed again"):
+        value = f(1)
+    assert is_mapped(value)
+    assert (value == 1).all()
+
+
+def test_without_files_to_map_arrays_are_read_only(store, monkeypatch):
+    """A blob store that has no files gives plain arrays that behave as maps do."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    f(1)
+    monkeypatch.setattr(type(store._vault.blobs), "map", lambda self, name, *, copy_on_write: None)
+    value = f(1)
+    assert type(value) is np.ndarray
+    assert not value.flags.writeable
+
+
+def test_a_result_that_cannot_be_stored_is_returned_as_it_is(open_store):
+    """Too large for the store: the function's own array, and one warning."""
+    store = open_store(size_limit="1 MB", mmap_mode="r")
+    with pytest.warns(CacheWarning, match="not stored"):
+        value = store.cache(science.slow_block)(1, 4_000_000)
+    assert type(value) is np.ndarray
+
+
+def test_a_map_is_keyed_as_its_array(store):
+    """A map and an array of equal content are one argument."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+    g = store.cache(lambda a: float(a.sum()))
+    assert g.key(f(2)) == g.key(science.slow_block(2))
