@@ -246,7 +246,7 @@ class Odd(list):  # type: ignore[type-arg]
 
 @pytest.mark.parametrize(
     "value",
-    [object(), iter([1]), (i for i in ()), len, Odd(), np.ma.zeros(2), type, lambda: 1, np.array([object()]),
+    [object(), iter([1]), (i for i in ()), Odd, Odd(), np.ma.zeros(2), lambda: 1, np.array([object()]),
      np.zeros(1, np.dtype("f8", metadata={"unit": "m"}))],
 )  # fmt: skip
 def test_what_has_no_stable_content_is_refused(value):

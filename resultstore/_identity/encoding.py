@@ -190,7 +190,9 @@ def _node(value: Any) -> Node:
     if maker is None:
         if _load_encoders(kind) and kind in NODES:
             return NODES[kind](value)
-        raise DigestError(f"a {kind.__module__}.{kind.__qualname__} has no digest that could be trusted")
+        from resultstore._identity.instances import node_of
+
+        return node_of(value)
     return maker(value)
 
 

@@ -1,0 +1,237 @@
+"""scikit-learn: estimators as arguments, and a pipeline that takes a store for its memory."""
+
+from __future__ import annotations
+
+import collections
+import io
+import sys
+import types
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils import Bunch
+
+from resultstore import CacheWarning, DigestError, Store, digest
+
+CLASS = """
+from sklearn.base import BaseEstimator, TransformerMixin
+class Base(TransformerMixin, BaseEstimator):
+    limits = (0, 1)
+    def __init__(self, factor=1):
+        super().__init__()
+        self.factor = factor
+    def fit(self, X, y=None):
+        "Learn nothing."
+        self.n_ = len(X)
+        return self
+    @property
+    def doubled(self):
+        return self.factor * 2
+    @staticmethod
+    def check(x):
+        return x
+    def transform(self, X):
+        return X * self.factor
+class Scale(Base):
+    pass
+"""
+
+
+def make_class(text=CLASS):
+    """Return a class as a user's module has it, made anew."""
+    module = types.ModuleType("users_module")
+    exec(compile(text, "users_module.py", "exec"), module.__dict__)
+    return module.Scale
+
+
+def estimators():
+    """Return estimators of every make-up."""
+    return [
+        StandardScaler(),
+        PCA(n_components=3, random_state=0),
+        SelectKBest(k=3),
+        OneHotEncoder(dtype=np.float32),
+        FunctionTransformer(np.log1p),
+        ColumnTransformer([("a", StandardScaler(), [0, 1]), ("b", "passthrough", [2])]),
+        Pipeline([("s", StandardScaler()), ("c", LogisticRegression())]),
+        make_class()(factor=2),
+    ]
+
+
+def data(n=120):
+    """Return two classes of points."""
+    X = np.random.default_rng(0).normal(size=(n, 6))
+    return X, (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+# -- digests
+
+
+@pytest.mark.parametrize("estimator", estimators(), ids=lambda e: type(e).__name__)
+def test_a_clone_has_the_digest_of_its_original(estimator):
+    """Equal parameters, equal digest; another digest once it is fitted."""
+    assert digest(estimator) == digest(clone(estimator))
+    before = digest(estimator)
+    fitted = clone(estimator).fit(*data())
+    assert digest(fitted) != before
+    assert digest(fitted) == digest(clone(estimator).fit(*data()))
+
+
+def test_every_parameter_counts():
+    """Parameters of the estimator and of those inside it change the digest."""
+    several = [
+        PCA(2), PCA(3), PCA(2, whiten=True), StandardScaler(), StandardScaler(with_mean=False),
+        Pipeline([("p", PCA(2))]), Pipeline([("p", PCA(3))]), Pipeline([("q", PCA(2))]),
+        OneHotEncoder(), OneHotEncoder(dtype=np.float32), FunctionTransformer(np.log1p), FunctionTransformer(np.log),
+    ]  # fmt: skip
+    assert len({digest(e) for e in several}) == len(several)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("X * self.factor", "X + self.factor"),
+        ("limits = (0, 1)", "limits = (0, 2)"),
+        ("self.factor * 2", "self.factor * 3"),
+        ("return x\n", "return -x\n"),
+        ("class Scale(Base):\n    pass", "class Scale(Base):\n    def transform(self, X):\n        return X"),
+        ("def __init__(self, factor=1)", "def __init__(self, factor=2)"),
+    ],
+)
+def test_a_users_class_counts_with_its_code(old, new):
+    """A change of a method, a class value, a property, a static method, a default or a base changes the digest."""
+    assert old in CLASS
+    changed = make_class(CLASS.replace(old, new))
+    assert digest(changed(factor=5)) != digest(make_class()(factor=5))
+
+
+@pytest.mark.parametrize(("old", "new"), [('"Learn nothing."', '"Learn."'), ("class Base", "# text\n\nclass Base"), ("return x\n", "return  x # same\n")])  # fmt: skip
+def test_layout_of_a_users_class_does_not_count(old, new):
+    """Comments, docstrings and layout leave the digest as it is."""
+    assert digest(make_class(CLASS.replace(old, new))(factor=5)) == digest(make_class()(factor=5))
+
+
+def test_a_bunch_is_a_value():
+    """scikit-learn's own dictionaries count with their class and content."""
+    assert digest(Bunch(a=1, b=[2])) == digest(Bunch(a=1, b=[2]))
+    assert digest(Bunch(a=1)) != digest(Bunch(a=2))
+    assert digest(Bunch(a=1)) != digest({"a": 1})
+
+
+class Stateless:
+    """An instance without content, of no known protocol."""
+
+
+class OwnWay(BaseEstimator):  # type: ignore[misc]
+    """An estimator that says for itself how it is restored."""
+
+    def __reduce__(self):
+        return (OwnWay, ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), Stateless(), iter([1]), (x for x in ()), io.StringIO(), OwnWay(), collections.Counter(a=1), Stateless,
+     lambda: 1, PCA(random_state=np.random.RandomState(0)), FunctionTransformer(lambda X: X), sys.stdout],
+    ids=lambda v: type(v).__name__,
+)  # fmt: skip
+def test_what_is_not_known_is_not_guessed(value):
+    """Bare objects, iterators, files, own ways of restoring and users' functions have no digest yet."""
+    with pytest.raises(DigestError):
+        digest(value)
+
+
+# -- a pipeline
+
+
+def search(memory, n_jobs, *, estimator=None):
+    """Search a grid whose steps repeat, and return the best score."""
+    steps = [("scale", StandardScaler()), ("pca", PCA(random_state=0)), ("model", LogisticRegression())]
+    if estimator is not None:
+        steps.insert(1, ("own", estimator))
+    grid = {"pca__n_components": [2, 3], "model__C": [0.1, 1.0, 10.0]}
+    pipeline = Pipeline(steps, memory=memory)
+    return GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs).fit(*data()).best_score_
+
+
+def test_a_pipeline_fits_no_more_than_with_joblib(store, tmp_path, capfd):
+    """Cold, as many fits as with joblib.Memory; warm, none; and the same score as without memory."""
+    capfd.readouterr()
+    theirs = search(joblib.Memory(tmp_path / "joblib", verbose=1), 1)
+    fits = capfd.readouterr().out.count("[Memory] Calling")
+    assert fits == 11  # three folds with one scaler and two reductions each, and the whole with one each
+    ours = search(store, 1)
+    assert ours == theirs == search(None, 1)
+    cold = store.stats()
+    assert cold.misses <= fits
+    assert search(store, 1) == ours
+    assert store.stats().misses == cold.misses
+
+
+def test_a_search_in_two_processes(store):
+    """Two workers share the store: as many distinct calls as one, and nothing is fitted on a warm one."""
+    score = search(store, 2)
+    cold = store.stats()
+    assert cold.calls == 11
+    assert search(store, 2) == score
+    warm = store.stats()
+    assert warm.misses == cold.misses
+    assert warm.hits > cold.hits
+
+
+class Logged(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A user's transformer that says in a file when it is fitted."""
+
+    def __init__(self, path=""):
+        self.path = path
+
+    def fit(self, X, y=None):
+        """Write a line."""
+        with open(self.path, "a") as file:
+            file.write("fit\n")
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def transform(self, X):
+        """Take off the mean."""
+        return X - self.mean_
+
+
+def test_a_users_transformer_is_fitted_once(store, tmp_path):
+    """A transformer of the user's own is cached in the pipeline as it is with joblib."""
+    counts = []
+    for name, memory in (("ours", store), ("theirs", joblib.Memory(tmp_path / "joblib", verbose=0))):
+        path = tmp_path / name
+        search(memory, 1, estimator=Logged(str(path)))
+        search(memory, 1, estimator=Logged(str(path)))
+        counts.append(path.read_text().count("fit"))
+    assert counts[0] <= counts[1]
+
+
+def test_an_estimator_that_cannot_be_keyed_runs_uncached(store):
+    """A parameter without a digest costs the caching of that step, with one warning, never the result."""
+    pipeline = Pipeline(
+        [("f", FunctionTransformer(lambda X: X + 1)), ("s", StandardScaler()), ("p", PCA(2))], memory=store
+    )
+    X, y = data()
+    with pytest.warns(CacheWarning, match="runs uncached"):
+        first = pipeline.fit_transform(X, y)
+    assert np.array_equal(first, clone(pipeline).set_params(memory=None).fit_transform(X, y))
+
+
+def test_a_store_is_taken_for_a_memory(folder):
+    """scikit-learn's own check takes a store as it is, and cloning a pipeline copies it by its place."""
+    from sklearn.utils.validation import check_memory
+
+    store = Store(folder, verbose=0)
+    assert check_memory(store) is store
+    assert clone(Pipeline([("p", PCA())], memory=store)).memory == store
