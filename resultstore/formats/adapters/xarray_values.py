@@ -24,10 +24,13 @@ def take(value: Any) -> Node | None:
         return Node("xarray.DataArray", (data, coords, value.name))
     if type(value) is xr.Dataset:
         coords = _coords(value)
-        data = {name: _variable(value.variables[name]) for name in value.data_vars}
-        if coords is None or any(node is None for node in data.values()):
+        if coords is None:
             return None
-        return Node("xarray.Dataset", (data, coords, dict(value.attrs), dict(value.encoding)))
+        # In one dict: its order is that of the dimensions too.
+        variables = {name: coords.get(name) or _variable(variable) for name, variable in value.variables.items()}
+        if any(node is None for node in variables.values()):
+            return None
+        return Node("xarray.Dataset", (variables, list(coords), dict(value.attrs), dict(value.encoding)))
     return None
 
 
@@ -58,7 +61,7 @@ def _index_variable(variable: Any) -> Node | None:
     index = variable.to_index()
     if type(index) is pd.MultiIndex:
         return None
-    for data in (index, variable.values.copy()):
+    for data in (index, variable.to_numpy().copy()):
         back = xr.IndexVariable(variable.dims, data)
         same = type(back.to_index()) is type(index) and back.to_index().dtype == index.dtype
         if same and back.dtype == variable.dtype and _freq(back.to_index()) == _freq(index):
@@ -77,10 +80,10 @@ def _build_array(data: Any, coords: dict[Any, Any], name: Any) -> Any:
     return array
 
 
-def _build_dataset(data: dict[Any, Any], coords: dict[Any, Any], attrs: Any, encoding: Any) -> Any:
-    dataset = xr.Dataset(data, coords=coords, attrs=attrs)
+def _build_dataset(variables: dict[Any, Any], coords: list[Any], attrs: Any, encoding: Any) -> Any:
+    dataset = xr.Dataset(variables, attrs=attrs).set_coords(coords)
     dataset.encoding = encoding
-    if list(dataset.data_vars) != list(data):
+    if list(dataset.variables) != list(variables) or set(dataset.coords) != set(coords):
         raise DamagedError("a dataset's variables are not those that were stored")
     return dataset
 
