@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import zoneinfo
 from typing import Any
 
@@ -11,7 +12,26 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from resultstore.formats.prepare import prepare
+from resultstore.formats.registry import format_named
+from resultstore.formats.tree import put_together, take_apart
 from tests.test_results import assert_same
+
+
+def through_bytes(value: Any) -> tuple[str, Any]:
+    """Return the kind of a result, and what its bytes give back."""
+    tree = take_apart(value)
+    parts, result = prepare(tree)
+    leaves = []
+    for part in parts:
+        fmt = format_named(part.facts.format)
+        holder, view = fmt.room(part.facts)
+        view[:] = part.encoded.body
+        leaves.append(fmt.value(holder, part.facts))
+        if not part.leaf.writeable:
+            leaves[-1].flags.writeable = False
+    skeleton = leaves.pop() if result.kind in ("json", "pickle") else tree.value
+    return result.kind, put_together("tree" if result.kind == "json" else result.kind, skeleton, leaves)
 
 
 def assert_same_pandas(one: Any, other: Any) -> None:
@@ -217,3 +237,68 @@ FRAMES: list[pd.DataFrame] = [
     pd.DataFrame({"s": ["text"] * 5000, "n": np.arange(5000.0), "o": pd.Series([f"t{i % 7}" for i in range(5000)], dtype=object)}),
     pd.DataFrame({"n": np.arange(50_000), "f": np.random.default_rng(0).normal(size=50_000)}),
 ]  # fmt: skip
+
+
+def is_same_arrow(one: Any, other: Any) -> bool:
+    """Say whether two Arrow values are equal in type, content, names, flags and metadata; NaN equals NaN."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (pa.Table, pa.RecordBatch)):
+        same = one.schema.equals(other.schema, check_metadata=True) and one.num_rows == other.num_rows
+        return bool(same and all(map(is_same_arrow, one.columns, other.columns)))
+    return bool(one.type == other.type and (one.equals(other) or one.to_pylist().__repr__() == other.to_pylist().__repr__()))
+
+
+def _arrays() -> list[pa.Array]:
+    arrays = [
+        pa.array([1, None, 3], kind) for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.date64(), pa.time32("ms"), pa.duration("us"))
+    ]
+    arrays += [
+        pa.array([1.5, math.nan, None]), pa.array(np.float16([1, 2, 3])), pa.array([True, None, False]), pa.nulls(3),
+        pa.array(["x", None, "naïve"]), pa.array(["x", None, ""], pa.large_string()), pa.array([b"x", None, b""], pa.large_binary()),
+        pa.array([b"ab", None, b"cd"], pa.binary(2)), pa.array(["u", None, "u"]).dictionary_encode(),
+        pa.DictionaryArray.from_arrays(pa.array([0, None, 1], pa.int8()), ["b", "a"], ordered=True),
+        pa.array([[1], None, []], pa.list_(pa.int8())), pa.array([[1], None, []], pa.large_list(pa.field("item", pa.int8(), nullable=True))),
+        pa.array([[1, 2], None, [3, None]], pa.list_(pa.int8(), 2)), pa.array([{"a": 1}, None, {"a": None}]),
+        pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int32())), pa.array([decimal.Decimal("1.10"), None, None], pa.decimal128(5, 2)),
+        pa.array([decimal.Decimal("1.10"), None, None], pa.decimal256(50, 2)), pa.array([0, None, 10**9], pa.timestamp("s", "Europe/Berlin")),
+        pa.array([(1, 2, 3), None, (0, 0, 0)], pa.month_day_nano_interval()),
+        pa.array([["u"], None, ["u", None]], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+    ]  # fmt: skip
+    return arrays
+
+
+ARROW_ARRAYS = _arrays()
+_FIELDS = pa.schema([pa.field("a", pa.int8(), nullable=False, metadata={"unit": "m"})], metadata={"k": "v", "pandas": "no"})
+ARROW_TABLES = [
+    pa.Table.from_arrays(ARROW_ARRAYS, names=[str(i) for i in range(len(ARROW_ARRAYS))]),
+    pa.Table.from_arrays(ARROW_ARRAYS, names=[str(i) for i in range(len(ARROW_ARRAYS))]).slice(1, 1),
+    pa.Table.from_arrays(ARROW_ARRAYS, names=["same"] * len(ARROW_ARRAYS)).slice(0, 0),
+    pa.Table.from_arrays([pa.array([1], pa.int8())], schema=_FIELDS), pa.table({}), pa.table({"": [1], "ünï": ["x"]}),
+    pa.concat_tables([pa.table({"a": [i], "b": [str(i)]}) for i in range(300)]),
+    pa.table({"a": np.arange(200_000), "b": pa.chunked_array([np.arange(150_000), np.arange(50_000)])}),
+    pa.table({"d": pa.chunked_array([pa.array(["u", "v"]).dictionary_encode()] * 2)}),
+]  # fmt: skip
+
+
+class Money(pa.ExtensionType):
+    """A type of the user's own."""
+
+    def __init__(self) -> None:
+        super().__init__(pa.int64(), "tests.money")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type: Any, serialized: bytes) -> Any:
+        return cls()
+
+
+REFUSED_BY_ARROW = [
+    pa.table({"a": pa.ExtensionArray.from_storage(Money(), pa.array([1]))}),
+    pa.table({"a": [1]}, schema=pa.schema([pa.field("a", pa.int64(), metadata={"ARROW:extension:name": "tests.money"})])),
+    pa.table({"a": pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])}),
+    pa.table({"a": pa.RunEndEncodedArray.from_arrays([2, 3], [1, 2])}),
+    pa.table({"a": pa.chunked_array([pa.array(["u"]).dictionary_encode(), pa.array(["v"]).dictionary_encode()])}),
+]

@@ -41,7 +41,7 @@ class Arrow:
         table = _in_long_chunks(value)
         size = pa.MockOutputStream()
         _write(size, table)
-        body = np.empty(size.size(), np.uint8)  # a stream of unknown size would be moved at each growth
+        body: Any = np.empty(size.size(), np.uint8)  # a stream of unknown size would be moved at each growth
         _write(pa.FixedSizeBufferWriter(pa.py_buffer(body)), table)
         types = ", ".join(dict.fromkeys(str(field.type) for field in table.schema))
         return Encoded(
@@ -61,7 +61,7 @@ class Arrow:
         # Not a bytearray: that one fills its memory with zeros first.
         room = np.empty(facts.raw_nbytes + _ALIGNMENT, np.uint8)
         start = -room.ctypes.data % _ALIGNMENT
-        holder = room[start : start + facts.raw_nbytes]
+        holder: Any = room[start : start + facts.raw_nbytes]
         return holder, memoryview(holder)
 
     def digest(self, holder: Any, body_hash: bytes) -> bytes:

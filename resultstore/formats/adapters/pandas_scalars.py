@@ -60,7 +60,7 @@ def _take_timestamp(value: Any) -> Node | None:
     return Node("pandas.Timestamp", parts) if same else None
 
 
-def _build_timestamp(number: int, unit: str, *zone: Any) -> Any:
+def _build_timestamp(number: int, unit: Any, *zone: Any) -> Any:
     moment = pd.Timestamp(np.datetime64(number, unit))
     return moment.tz_localize("UTC").tz_convert(_zone(*zone)) if zone else moment
 
@@ -71,7 +71,7 @@ def _take_timedelta(value: Any) -> Node | None:
     return Node("pandas.Timedelta", parts) if back == value and back.unit == value.unit else None
 
 
-def _build_timedelta(number: int, unit: str) -> Any:
+def _build_timedelta(number: int, unit: Any) -> Any:
     return pd.Timedelta(np.timedelta64(number, unit))
 
 

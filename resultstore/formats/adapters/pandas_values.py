@@ -55,7 +55,7 @@ def _is_one_block(dtypes: list[Any]) -> bool:
 
 def _names(columns: pd.Index) -> list[str]:
     """Return the names of an Arrow table's columns: the frame's own where they are texts, for other readers."""
-    names = columns.tolist()
+    names: list[Any] = columns.tolist()
     if all(type(name) is str and is_unicode(name) for name in names) and len(set(names)) == len(names):
         return names
     return [str(i) for i in range(len(names))]
