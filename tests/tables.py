@@ -246,12 +246,15 @@ def is_same_arrow(one: Any, other: Any) -> bool:
     if isinstance(one, (pa.Table, pa.RecordBatch)):
         same = one.schema.equals(other.schema, check_metadata=True) and one.num_rows == other.num_rows
         return bool(same and all(map(is_same_arrow, one.columns, other.columns)))
-    return bool(one.type == other.type and (one.equals(other) or one.to_pylist().__repr__() == other.to_pylist().__repr__()))
+    return bool(
+        one.type == other.type and (one.equals(other) or one.to_pylist().__repr__() == other.to_pylist().__repr__())
+    )
 
 
 def _arrays() -> list[pa.Array]:
     arrays = [
-        pa.array([1, None, 3], kind) for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.date64(), pa.time32("ms"), pa.duration("us"))
+        pa.array([1, None, 3], kind)
+        for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.date64(), pa.time32("ms"), pa.duration("us"))
     ]
     arrays += [
         pa.array([1.5, math.nan, None]), pa.array(np.float16([1, 2, 3])), pa.array([True, None, False]), pa.nulls(3),
@@ -269,7 +272,9 @@ def _arrays() -> list[pa.Array]:
 
 
 ARROW_ARRAYS = _arrays()
-_FIELDS = pa.schema([pa.field("a", pa.int8(), nullable=False, metadata={"unit": "m"})], metadata={"k": "v", "pandas": "no"})
+_FIELDS = pa.schema(
+    [pa.field("a", pa.int8(), nullable=False, metadata={"unit": "m"})], metadata={"k": "v", "pandas": "no"}
+)
 ARROW_TABLES = [
     pa.Table.from_arrays(ARROW_ARRAYS, names=[str(i) for i in range(len(ARROW_ARRAYS))]),
     pa.Table.from_arrays(ARROW_ARRAYS, names=[str(i) for i in range(len(ARROW_ARRAYS))]).slice(1, 1),
@@ -297,7 +302,9 @@ class Money(pa.ExtensionType):
 
 REFUSED_BY_ARROW = [
     pa.table({"a": pa.ExtensionArray.from_storage(Money(), pa.array([1]))}),
-    pa.table({"a": [1]}, schema=pa.schema([pa.field("a", pa.int64(), metadata={"ARROW:extension:name": "tests.money"})])),
+    pa.table(
+        {"a": [1]}, schema=pa.schema([pa.field("a", pa.int64(), metadata={"ARROW:extension:name": "tests.money"})])
+    ),
     pa.table({"a": pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])}),
     pa.table({"a": pa.RunEndEncodedArray.from_arrays([2, 3], [1, 2])}),
     pa.table({"a": pa.chunked_array([pa.array(["u"]).dictionary_encode(), pa.array(["v"]).dictionary_encode()])}),

@@ -69,7 +69,6 @@ class TestNpy(FormatContract):
         assert_same(one, other)
         return True
 
-
     def unmapped(self, value):
         return np.array(value, order="K")
 

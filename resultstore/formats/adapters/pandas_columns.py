@@ -78,8 +78,10 @@ def from_arrow(how: Any, column: pa.ChunkedArray) -> Any:
             return pd.arrays.ArrowExtensionArray(array)
         return _string_dtype(how).__from_arrow__(array)
     if type(how) is pd.CategoricalDtype:
-        codes = array.indices if pa.types.is_dictionary(array.type) else array
-        codes = _values(codes, np.dtype(f"int{codes.type.bit_width}"))
+        indices = array.indices if pa.types.is_dictionary(array.type) else array
+        codes = _values(indices, np.dtype(f"int{indices.type.bit_width}"))
+        if indices is not array and array.null_count:
+            codes = np.where(_bits(array, 0), codes, np.array(-1, codes.dtype))
         return pd.Categorical.from_codes(codes, dtype=how)
     if type(how) is pd.DatetimeTZDtype:
         return pd.array(_values(array, np.dtype("int64")), dtype=how, copy=False)
@@ -268,7 +270,7 @@ def _categorical_to_arrow(array: Any) -> pa.Array:
     if len(categories) < _WORTH_A_DICTIONARY and categories.inferred_type == "string":
         texts = _texts(_OBJECT, np.asarray(categories, dtype=object))
         if texts is not None:
-            buffers = indices.buffers()
-            kind = pa.dictionary(kind, pa.large_string(), ordered=bool(array.ordered))
-            return pa.DictionaryArray.from_buffers(kind, len(codes), buffers, texts[1], indices.null_count)
+            # Some readers look at the codes of a dictionary under nulls too.
+            indices = _over(kind, np.maximum(codes, 0), codes == -1)
+            return pa.DictionaryArray.from_arrays(indices, texts[1], ordered=bool(array.ordered))
     return indices

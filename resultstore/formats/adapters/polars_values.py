@@ -32,7 +32,9 @@ def _table(frame: pl.DataFrame) -> pa.Table | None:
 
 
 def _build_frame(table: pa.Table) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(table, rechunk=False))
+    frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
+    frame.columns = table.column_names  # one without a name is given another one
+    return frame
 
 
 BUILD: dict[str, Callable[..., Any]] = {
