@@ -199,7 +199,9 @@ def test_labelled_arrays_come_back(folder):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda a: a.stack({"s": ("time", "x")}), lambda a: a.drop_indexes("x")], ids=["stacked", "no index"]
+    "change",
+    [lambda a: a.stack({"s": ("time", "x")}), lambda a: a.drop_indexes("x")],  # noqa: PD013
+    ids=["stacked", "no index"],
 )
 def test_labelled_arrays_with_other_indexes_go_by_pickle(folder, change):
     """An index that is not the plain one of its dimension goes by pickle."""

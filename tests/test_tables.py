@@ -13,6 +13,7 @@ import sys
 import warnings
 from typing import Any
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -153,7 +154,7 @@ def _knot() -> pd.DataFrame:
 REFUSED = [
     OwnFrame({"a": [1]}), pd.Series(pd.arrays.SparseArray([0, 0, 1])), pd.DataFrame({"a": [1, Anything()]}),
     pd.DataFrame({"a": [1]}, index=pd.date_range("2020", periods=1, freq=pd.DateOffset(months=2))), pd.Series([1], name=Anything),
-    pd.Series(pd.date_range("2020", periods=2, tz="dateutil/Europe/Berlin")), pd.Index([1], name=np.dtype("i4")),
+    pd.Series(pd.date_range("2020", periods=2, tz=dateutil.tz.tzoffset("here", 3600))), pd.Index([1], name=np.dtype("i4")),
 ]  # fmt: skip
 
 

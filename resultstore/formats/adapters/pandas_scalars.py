@@ -26,7 +26,8 @@ def _zone_parts(zone: Any) -> tuple[Any, ...] | None:
     if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo:
         return ("zoneinfo", zone.key) if zone.key and zoneinfo.ZoneInfo(zone.key) is zone else None
     name = getattr(zone, "zone", None)
-    if pytz is not None and isinstance(name, str) and pytz.timezone(name) is zone:
+    # pytz has a class for each zone, and an object for each of its offsets; the caller looks whether it gets it back.
+    if pytz is not None and isinstance(name, str) and type(pytz.timezone(name)) is type(zone):
         return ("pytz", name)
     return None
 
@@ -50,13 +51,17 @@ def _zone(kind: str | None = None, *parts: Any) -> Any:
     return None
 
 
+def _is_zone(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other and str(one) == str(other)
+
+
 def _take_timestamp(value: Any) -> Node | None:
     zone = _zone_parts(value.tz)
     if zone is None:
         return None
     parts = (int(value.asm8.view("i8")), value.unit, *zone)
     back = _build_timestamp(*parts)
-    same = back == value and back.unit == value.unit and back.fold == value.fold and type(back.tz) is type(value.tz)
+    same = back == value and back.unit == value.unit and back.fold == value.fold and _is_zone(back.tz, value.tz)
     return Node("pandas.Timestamp", parts) if same else None
 
 
@@ -98,7 +103,7 @@ def _take_zoned(dtype: pd.DatetimeTZDtype) -> Node | None:
     if not zone:
         return None
     back = pd.DatetimeTZDtype(dtype.unit, _zone(*zone))
-    same = back == dtype and type(back.tz) is type(dtype.tz) and str(back.tz) == str(dtype.tz)
+    same = back == dtype and _is_zone(back.tz, dtype.tz)
     return Node("pandas.DatetimeTZDtype", (dtype.unit, *zone)) if same else None
 
 
