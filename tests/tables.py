@@ -99,7 +99,7 @@ def assert_same_array(one: Any, other: Any) -> None:
         assert_same_pandas(array.right, back.right)
         assert array.closed == back.closed
     elif isinstance(array, pd.arrays.ArrowExtensionArray) and not isinstance(one.dtype, pd.StringDtype):
-        assert pa.chunked_array(array.__arrow_array__()).type == pa.chunked_array(back.__arrow_array__()).type
+        assert array.__arrow_array__().type == back.__arrow_array__().type
         assert [repr(x) for x in array] == [repr(x) for x in back]
     else:
         assert [(type(x), x if type(x) is str else repr(x)) for x in array] == [
@@ -246,6 +246,8 @@ def is_same_arrow(one: Any, other: Any) -> bool:
     if isinstance(one, (pa.Table, pa.RecordBatch)):
         same = one.schema.equals(other.schema, check_metadata=True) and one.num_rows == other.num_rows
         return bool(same and all(map(is_same_arrow, one.columns, other.columns)))
+    if isinstance(one, pa.DictionaryArray) and not one.dictionary.equals(other.dictionary):
+        return False
     return bool(
         one.type == other.type and (one.equals(other) or one.to_pylist().__repr__() == other.to_pylist().__repr__())
     )

@@ -82,7 +82,11 @@ class Arrow:
 def _write(sink: Any, table: pa.Table) -> None:
     options = pa.ipc.IpcWriteOptions(use_threads=False, allow_64bit=True)
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
+        if table.num_rows:
+            writer.write_table(table)
+        elif table.num_columns:  # an empty batch all the same: dictionaries come with batches
+            empty = [next(column.iterchunks(), pa.nulls(0, column.type)) for column in table.itercolumns()]
+            writer.write_batch(pa.RecordBatch.from_arrays(empty, schema=table.schema))
 
 
 def _read(data: Any, facts: PayloadFacts) -> pa.Table:

@@ -34,7 +34,7 @@ def _build_batch(table: pa.Table) -> pa.RecordBatch:
 def _one(column: pa.ChunkedArray) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
-    whole = pa.array([], column.type) if column.num_chunks == 0 else column.combine_chunks()
+    whole = pa.nulls(0, column.type) if column.num_chunks == 0 else column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
         raise DamagedError("an array in several chunks")
     return whole

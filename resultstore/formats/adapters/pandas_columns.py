@@ -48,7 +48,7 @@ def to_arrow(array: Any) -> tuple[Any, pa.Array] | None:
     if kind is pd.StringDtype:
         return _strings_to_arrow(array)
     if kind is pd.ArrowDtype and type(array) is pd.arrays.ArrowExtensionArray:
-        column = _one_chunk(pa.chunked_array(array.__arrow_array__()))
+        column = _one_chunk(array.__arrow_array__())
         return (_ARROW_DTYPE, column) if is_faithful_type(column.type) else None
     if kind is pd.CategoricalDtype and type(array) is pd.Categorical:
         return dtype, _categorical_to_arrow(array)
@@ -76,7 +76,7 @@ def from_arrow(how: Any, column: pa.ChunkedArray) -> Any:
             return _objects_from_arrow(how, array)
         if how == _ARROW_DTYPE:
             return pd.arrays.ArrowExtensionArray(array)
-        return _string_dtype(how).__from_arrow__(array)
+        return _strings_from_arrow(how, array)
     if type(how) is pd.CategoricalDtype:
         indices = array.indices if pa.types.is_dictionary(array.type) else array
         codes = _values(indices, np.dtype(f"int{indices.type.bit_width}"))
@@ -105,7 +105,7 @@ def short_texts(array: Any, limit: int) -> tuple[str, list[Any]] | None:
 
 def from_texts(how: str, texts: list[Any]) -> Any:
     """Return the string array of some texts."""
-    return _string_dtype(how).__from_arrow__(pa.array(texts, pa.large_string()))
+    return _strings_from_arrow(how, pa.array(texts, pa.large_string()))
 
 
 # -- buffers -----------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def _one_chunk(column: Any) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
     if column.num_chunks == 0:
-        return pa.array([], column.type)
+        return pa.nulls(0, column.type)
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # a text too long for one array
         raise DamagedError("a column of more than 2 GB in short offsets")
@@ -257,8 +257,15 @@ def _strings_to_arrow(array: Any) -> tuple[str, pa.Array] | None:
         if any(kind is not str for kind in set(map(type, objects[~pd.isna(objects)].tolist()))):
             return None
         return _texts(how, objects)
-    column = _one_chunk(pa.chunked_array(array.__arrow_array__()))
+    column = _one_chunk(array.__arrow_array__())
     return how, column if column.type == pa.large_string() else column.cast(pa.large_string())
+
+
+def _strings_from_arrow(how: str, array: pa.Array) -> Any:
+    dtype = _string_dtype(how)
+    if dtype.storage == "python":  # not by __from_arrow__, which in pandas 2.3 makes another class of it
+        return pd.array(array.to_numpy(zero_copy_only=False).astype(object), dtype=dtype)
+    return dtype.__from_arrow__(array)
 
 
 def _categorical_to_arrow(array: Any) -> pa.Array:
