@@ -195,7 +195,7 @@ def test_containers_come_back(folder, number):
 
 @pytest.mark.parametrize("number", range(len(TABLES)))
 def test_tables_come_back(folder, number):
-    """pandas tables come back, by pickle until they have a format of their own."""
+    """pandas tables come back."""
     first, _ = round_trip(Store(folder), TABLES[number])
     assert_same(first, TABLES[number])
 

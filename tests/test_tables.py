@@ -128,7 +128,7 @@ def test_tables_inside_results_come_back(folder, sql):
     assert {row[0] for row in sql("SELECT format FROM payload")} == {"arrow", "npy"}
 
 
-class OwnFrame(pd.DataFrame):
+class OwnFrame(pd.DataFrame):  # type: ignore[misc]
     """A subclass, as geopandas has."""
 
     @property
