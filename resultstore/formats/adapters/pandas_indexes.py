@@ -66,7 +66,7 @@ def _build_times(kind: Any) -> Callable[..., Any]:
         if freq is None:
             return index
         # The public way makes all the dates anew and compares them: 5 times as long as the whole frame takes.
-        (index if "_freq" in vars(index) else index._data)._freq = to_offset(freq)
+        (index if hasattr(index, "_freq") else index._data)._freq = to_offset(freq)
         return index if index.freq == to_offset(freq) else kind(array, name=name, freq=freq, copy=False)
 
     return build
