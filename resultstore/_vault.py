@@ -87,6 +87,8 @@ class Vault:
             # Now, while likely no other thread runs: a child forked in the middle of another thread's
             # import waits for that import for ever.
             format_named("npy")
+            if "pyarrow" in sys.modules:
+                format_named("arrow")
         _lifetime.register(self)
         if self.index.connections.is_older:
             with self.gate.held(_UPGRADE_WAIT_S):

@@ -10,10 +10,12 @@ import pytest
 
 from resultstore.blobs.local import LocalBlobs
 from resultstore.blobs.memory import MemoryBlobs
+from resultstore.formats.arrow import Arrow
 from resultstore.formats.npy import Npy
 from resultstore.formats.pickled import Pickle
 from resultstore.formats.plain import Bytes, Json
 from resultstore.testing import BlobsContract, FormatContract
+from tests.tables import ARROW_TABLES, REFUSED_BY_ARROW, is_same_arrow
 from tests.test_results import ARRAYS, assert_same
 
 
@@ -66,6 +68,28 @@ class TestNpy(FormatContract):
     def same(self, one, other):
         assert_same(one, other)
         return True
+
+    def unmapped(self, value):
+        return np.array(value, order="K")
+
+
+class TestArrow(FormatContract):
+    """Tables as Arrow files."""
+
+    @pytest.fixture
+    def fmt(self):
+        return Arrow()
+
+    @pytest.fixture
+    def values(self):
+        return ARROW_TABLES
+
+    @pytest.fixture
+    def refused(self):
+        return [*REFUSED_BY_ARROW, ARROW_TABLES[0].to_batches()[0], {"a": [1]}]
+
+    def same(self, one, other):
+        return is_same_arrow(one, other)
 
 
 class TestBytes(FormatContract):

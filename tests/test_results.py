@@ -39,6 +39,8 @@ class Model:
 def assert_same(one: Any, other: Any) -> None:
     """Check that two values cannot be told apart by type, content, dtype, order or flags."""
     assert type(one) is type(other)
+    if one is other:  # some singletons refuse to be compared
+        return
     if isinstance(one, np.ndarray):
         assert one.dtype == other.dtype
         assert repr(one.dtype) == repr(other.dtype)
@@ -193,7 +195,7 @@ def test_containers_come_back(folder, number):
 
 @pytest.mark.parametrize("number", range(len(TABLES)))
 def test_tables_come_back(folder, number):
-    """pandas tables come back, by pickle until they have a format of their own."""
+    """pandas tables come back."""
     first, _ = round_trip(Store(folder), TABLES[number])
     assert_same(first, TABLES[number])
 

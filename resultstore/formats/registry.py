@@ -15,6 +15,10 @@ def format_named(name: str) -> Format:
         from resultstore.formats.npy import Npy
 
         return Npy()
+    if name == "arrow":
+        from resultstore.formats.arrow import Arrow
+
+        return Arrow()
     if name == "pickle":
         from resultstore.formats.pickled import Pickle
 
@@ -26,4 +30,4 @@ def format_named(name: str) -> Format:
     raise DamagedError(f"no format is called {name!r}: it may come from a newer resultstore")
 
 
-NAMES = ("npy", "bytes", "json", "pickle")
+NAMES = ("npy", "arrow", "bytes", "json", "pickle")

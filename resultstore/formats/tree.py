@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resultstore.errors import DamagedError, StoreError, UnstorableError
-from resultstore.formats import pickled
+from resultstore.formats import adapters, pickled
 from resultstore.formats.atoms import ATOMS, BYTES_LEAF_NBYTES, INT_TEXT_BITS, NotPlainError, atom, is_unicode
 from resultstore.formats.registry import format_named
 
@@ -112,11 +112,13 @@ def _leaf_format(value: Any) -> str | None:
         return "bytes" if len(value) >= BYTES_LEAF_NBYTES else None
     if type(value).__module__ == "numpy" and format_named("npy").accepts(value):
         return "npy"
+    if type(value).__module__ == "pyarrow.lib" and format_named("arrow").accepts(value):
+        return "arrow"
     return None
 
 
 def _is_writeable(value: Any) -> bool:
-    return type(value) is bytes or bool(value.flags.writeable)
+    return type(value).__module__ != "numpy" or bool(value.flags.writeable)
 
 
 def _ndarray() -> Any:
@@ -217,7 +219,10 @@ class _Planter:
             head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
             frame = _Frame(head, iter(items), reference, (f".flat[{i}]" for i in range(len(items))))
         else:
-            raise NotPlainError(f"a {kind.__module__}.{kind.__qualname__}")
+            node = part if kind is adapters.Node else adapters.take(part)
+            if node is None:
+                raise NotPlainError(f"a {kind.__module__}.{kind.__qualname__}")
+            frame = _Frame([node.tag], iter(node.parts), reference, iter(node.labels))
         if kind in (list, dict, OrderedDict, set) or frame.head[0] == "objects":
             self._mutable.add(id(part))
         self._stack.append(frame)
@@ -271,8 +276,10 @@ def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
             built[number].update(values)
         elif tag == "objects":
             _fill_objects(built[number], parts, values)
-        else:
+        elif tag in _BUILDERS:
             built[number] = _BUILDERS[tag](values)
+        else:
+            built[number] = adapters.build(tag, values)
     return built[-1]
 
 

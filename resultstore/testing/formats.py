@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +61,10 @@ class FormatContract:
         view[:] = data[facts.head_nbytes :]
         return fmt.value(holder, facts)
 
+    def unmapped(self, value: Any) -> Any:
+        """Return a mapped value as the value that reading gives; override it where a map has a type of its own."""
+        return value
+
     def test_it_is_registered(self, fmt: Format) -> None:
         """The format is found under its own name."""
         assert fmt.name in NAMES
@@ -100,3 +106,30 @@ class FormatContract:
             except DamagedError:
                 continue
             assert len(view) == facts.raw_nbytes + 8
+
+    @pytest.mark.parametrize("mode", ["r", "c"])
+    def test_mapping_is_reading(self, fmt: Format, values: Sequence[Any], tmp_path: Path, mode: str) -> None:
+        """A format that maps gives the same value over a map of the file as it reads from its bytes."""
+        if not fmt.maps:
+            pytest.skip("the format does not map")
+        access = mmap.ACCESS_READ if mode == "r" else mmap.ACCESS_COPY
+        for number, value in enumerate(values):
+            facts, data = self.write(fmt, value)
+            path = tmp_path / f"{number}{fmt.suffix}"
+            path.write_bytes(data)
+            with path.open("rb") as file:
+                mapping = mmap.mmap(file.fileno(), 0, access=access)
+            assert self.same(self.unmapped(fmt.map(mapping, facts, str(path), mode)), value), value
+            assert path.read_bytes() == data
+
+    def test_mapping_another_file_is_damage(self, fmt: Format, values: Sequence[Any], tmp_path: Path) -> None:
+        """A map of bytes that do not begin as the format does is damage."""
+        if not fmt.maps:
+            pytest.skip("the format does not map")
+        facts, data = self.write(fmt, values[0])
+        path = tmp_path / f"damaged{fmt.suffix}"
+        path.write_bytes(bytes(len(data)))
+        with path.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with pytest.raises(DamagedError):
+            fmt.map(mapping, facts, str(path), "r")

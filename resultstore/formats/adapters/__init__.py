@@ -1,0 +1,60 @@
+"""Adapters: how values of other libraries become nodes of a skeleton, and are built from them again.
+
+An adapter is a module with two functions. ``take(value)`` returns a `Node`, whose parts are visited like
+a container's, or None for what it does not know or cannot keep whole. ``build`` maps each tag to a
+function of the built parts. A library is found by the name of a type's or tag's top-level module, so
+that nothing is imported for a value that cannot be there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from resultstore.errors import DamagedError
+
+logger = logging.getLogger("resultstore")
+_ADAPTERS = {
+    "pandas": "pandas_values",
+    "pyarrow": "arrow_values",
+    "polars": "polars_values",
+    "scipy": "scipy_values",
+    "xarray": "xarray_values",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A value taken apart: its tag, the parts that make it up, and how their places are called in a leaf's path."""
+
+    tag: str
+    parts: Iterable[Any]
+    labels: Iterable[str] = ()
+
+
+def take(value: Any) -> Node | None:
+    """Return a value's node, or None if no adapter keeps it whole."""
+    library = type(value).__module__.partition(".")[0]
+    if library not in _ADAPTERS:
+        return None
+    try:
+        node: Node | None = _adapter(library).take(value)
+    except Exception as error:  # a library of another version, or a value's own code: in doubt it is not kept whole
+        logger.debug("a %s is not taken apart: %r", type(value).__qualname__, error)
+        return None
+    return node
+
+
+def build(tag: str, parts: list[Any]) -> Any:
+    """Return the value of a node whose parts are built."""
+    library = tag.partition(".")[0]
+    if library not in _ADAPTERS:
+        raise DamagedError(f"no tag is called {tag!r}: it may come from a newer resultstore")
+    return _adapter(library).BUILD[tag](*parts)
+
+
+def _adapter(library: str) -> Any:
+    return importlib.import_module(f"{__name__}.{_ADAPTERS[library]}")

@@ -1,0 +1,164 @@
+"""Tables as plain Arrow IPC files, readable by ``pyarrow.ipc.open_file``, polars, DuckDB and R.
+
+The payload is the file as it is: nothing in it is compressed, and reading copies nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from resultstore._facts import PayloadFacts
+from resultstore.errors import DamagedError
+from resultstore.formats.base import Encoded, opaque_digest
+
+_MAGIC = b"ARROW1"
+_ALIGNMENT = 64  # what Arrow recommends for its buffers
+_SHORT_CHUNK_ROWS = 1 << 16
+_SHORT_TEXT = 200
+
+
+class Arrow:
+    """Exact ``pyarrow.Table`` objects of the types that the file format keeps whole."""
+
+    name = "arrow"
+    suffix = ".arrow"
+    runs_code = False
+    maps = True
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether this is a table of types that survive, whose dictionaries a file can hold."""
+        if type(value) is not pa.Table or not is_faithful_schema(value.schema):
+            return False
+        return all(map(_has_one_dictionary, value.itercolumns()))
+
+    def encode(self, value: pa.Table) -> Encoded:
+        """Return the bytes of the file."""
+        table = _in_long_chunks(value)
+        size = pa.MockOutputStream()
+        _write(size, table)
+        body: Any = np.empty(size.size(), np.uint8)  # a stream of unknown size would be moved at each growth
+        _write(pa.FixedSizeBufferWriter(pa.py_buffer(body)), table)
+        types = ", ".join(dict.fromkeys(str(field.type) for field in table.schema))
+        return Encoded(
+            self.name,
+            self.suffix,
+            b"",
+            memoryview(body),
+            opaque_digest(self.name),
+            types if len(types) <= _SHORT_TEXT and types.isprintable() else "mixed",
+            json.dumps(list(table.shape)),
+        )
+
+    def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:
+        """Return an aligned, empty buffer of the body's size."""
+        if facts.head_nbytes or facts.raw_nbytes < len(_MAGIC):
+            raise DamagedError("an Arrow file is all body")
+        # Not a bytearray: that one fills its memory with zeros first.
+        room = np.empty(facts.raw_nbytes + _ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % _ALIGNMENT
+        holder: Any = room[start : start + facts.raw_nbytes]
+        return holder, memoryview(holder)
+
+    def digest(self, holder: Any, body_hash: bytes) -> bytes:
+        """Return the digest of the format's name and the bytes."""
+        return opaque_digest(self.name)(body_hash)
+
+    def value(self, holder: Any, facts: PayloadFacts) -> pa.Table:
+        """Return the table, whose buffers are the holder's."""
+        return _read(holder, facts)
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> pa.Table:
+        """Return the table, whose buffers are the mapping's; only its schema and the places of its chunks are read."""
+        if mapping[: len(_MAGIC)] != _MAGIC:
+            raise DamagedError("it does not begin as an Arrow file does")
+        return _read(mapping, facts)
+
+
+def _write(sink: Any, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(use_threads=False, allow_64bit=True)
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        if table.num_rows:
+            writer.write_table(table)
+        elif table.num_columns:  # an empty batch all the same: dictionaries come with batches
+            empty = [next(column.iterchunks(), pa.nulls(0, column.type)) for column in table.itercolumns()]
+            writer.write_batch(pa.RecordBatch.from_arrays(empty, schema=table.schema))
+
+
+def _read(data: Any, facts: PayloadFacts) -> pa.Table:
+    try:
+        # No threads: there is nothing to unpack, and a forked child would wait for the parent's.
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        table = pa.ipc.open_file(pa.py_buffer(data), options=options).read_all()
+        table.validate()
+        shape = json.loads(facts.shape or "")
+    except Exception as error:  # whatever tampered bytes make Arrow raise
+        raise DamagedError(f"it cannot be read as an Arrow file ({type(error).__name__}: {error})") from error
+    if list(table.shape) != shape:
+        raise DamagedError(f"it holds {list(table.shape)} instead of {facts.shape}")
+    return table
+
+
+def _in_long_chunks(table: pa.Table) -> pa.Table:
+    """Return a table without the many short chunks that appending leaves: each costs 1 KB and slows every reader."""
+    chunks = max((column.num_chunks for column in table.itercolumns()), default=0)
+    return table.combine_chunks() if chunks > 1 + table.num_rows // _SHORT_CHUNK_ROWS else table
+
+
+def _has_one_dictionary(column: pa.ChunkedArray) -> bool:
+    """Say whether a column's chunks share one dictionary: a file has no room for several."""
+    if column.num_chunks < 2 or not _has_dictionary(column.type):
+        return True
+    if not pa.types.is_dictionary(column.type):
+        return False  # somewhere inside: nobody looks there
+    first = column.chunk(0).dictionary
+    return all(chunk.dictionary.equals(first) for chunk in column.iterchunks())
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def is_faithful_schema(schema: pa.Schema) -> bool:
+    """Say whether a schema comes back from a file as it was: types, flags and metadata."""
+    if not all(map(_is_faithful_field, schema)):
+        return False
+    try:
+        return bool(pa.ipc.read_schema(schema.serialize()).equals(schema, check_metadata=True))
+    except Exception:  # Arrow refuses names that are no Unicode, and more
+        return False
+
+
+def _is_faithful_field(field: pa.Field) -> bool:
+    if field.metadata is not None and b"ARROW:extension:name" in field.metadata:
+        return False  # the reader would make an extension type of it, or not, as its process has registered
+    return is_faithful_type(field.type)
+
+
+def is_faithful_type(kind: pa.DataType) -> bool:
+    """Say whether a type and its parts are among those that every Arrow we support reads back."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return False
+    if pa.types.is_dictionary(kind):
+        return is_faithful_type(kind.value_type) and is_faithful_type(kind.index_type)
+    if kind.num_fields:
+        nested = ("is_list", "is_large_list", "is_fixed_size_list", "is_struct", "is_map")
+        is_known = any(getattr(pa.types, name)(kind) for name in nested)
+        return is_known and all(_is_faithful_field(kind.field(i)) for i in range(kind.num_fields))
+    return kind.id in _PLAIN_IDS or pa.types.is_struct(kind)
+
+
+_PLAIN_IDS = {
+    kind.id
+    for kind in (
+        pa.null(), pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(),
+        pa.uint64(), pa.float16(), pa.float32(), pa.float64(), pa.decimal128(1), pa.decimal256(1), pa.string(),
+        pa.large_string(), pa.binary(), pa.large_binary(), pa.binary(1), pa.date32(), pa.date64(), pa.time32("s"),
+        pa.time64("us"), pa.timestamp("s"), pa.duration("s"), pa.month_day_nano_interval(),
+    )
+}  # fmt: skip
+_PLAIN_IDS |= {getattr(pa, name)().id for name in ("string_view", "binary_view") if hasattr(pa, name)}
