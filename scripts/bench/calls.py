@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
 
 import peers
 import workloads
@@ -19,6 +18,7 @@ from timing import Call, Contender, Plan, Row, Sample, Task, fail, hits, measure
 CHAPTER, CROWD_CHAPTER = "Small calls", "Throughput"
 SELECT, INSERT, LOOKUP = "one SELECT by key", "one INSERT and commit", "a dict lookup"
 MISSES = 50  # in a sample
+SQLITE = "sqlite3"
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.py")
 
 
@@ -35,9 +35,8 @@ def tasks(plan: Plan) -> Iterator[Task]:
 
 def crowd_tasks(plan: Plan) -> Iterator[Task]:
     """Give the rows on throughput."""
-    for kind in ("hits", "misses"):
-        rows = (f"{kind}, 1 process", f"{kind}, 2 processes")
-        yield Task(CROWD_CHAPTER, rows, partial(measure_crowd, plan, kind, rows))
+    rows = [f"{kind}, {count} process{'es' * (count > 1)}" for kind in ("hits", "misses") for count in (1, 2)]
+    yield Task(CROWD_CHAPTER, tuple(rows), partial(measure_crowd, plan, rows))
 
 
 def measure_hits(plan: Plan, name: str, distinct: int, *, close: bool) -> list[Row]:
@@ -115,20 +114,18 @@ def crowd(plan: Plan, name: str) -> Iterator[Callable[[str, int], Sample]]:
         yield take
 
 
-def measure_crowd(plan: Plan, kind: str, names: Sequence[str]) -> list[Row]:
-    """Measure how many hits or misses a second one process makes, and two on the same store."""
-    limit = SELECT if kind == "hits" else INSERT
+def measure_crowd(plan: Plan, names: Sequence[str]) -> list[Row]:
+    """Measure how many hits and misses a second one process makes, and two on the same store."""
+    found = []
     with ExitStack() as stack:
-        takers: dict[str, Any] = {
+        takers = {
             name: stack.enter_context(crowd(plan, name))
-            for name in itertools.chain(filter(peers.is_installed, peers.NAMES), [limit])
+            for name in itertools.chain(filter(peers.is_installed, peers.NAMES), [SQLITE])
         }
-        return [
-            Row(
-                row,
-                measure([Contender(n, partial(take, kind, count)) for n, take in takers.items()], plan.process_rounds),
-                (limit,),
-                "calls/s",
-            )
-            for count, row in enumerate(names, 1)
-        ]
+        for name, (kind, count) in zip(names, itertools.product(("hits", "misses"), (1, 2)), strict=True):
+            limit = SELECT if kind == "hits" else INSERT
+            contenders = [
+                Contender(limit if who == SQLITE else who, partial(take, kind, count)) for who, take in takers.items()
+            ]
+            found.append(Row(name, measure(contenders, plan.process_rounds), (limit,), "calls/s"))
+    return found
