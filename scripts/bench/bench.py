@@ -50,7 +50,7 @@ TINY = Plan(
     table_rows=1_000,
     distinct=20,
     window_s=0.02,
-    stores=(100, 2_000),
+    stores=(100, 1_200),
     real_calls=1_000,
 )
 

@@ -26,7 +26,7 @@ class Cache:
     """A function as a library caches it."""
 
     name: str
-    function: Callable[..., Any]
+    function: Any
     drop: Callable[[int], object]
     """Removes the call with this argument."""
     close: Callable[[], object]
@@ -61,8 +61,7 @@ def open_cache(name: str, function: Callable[..., Any], path: str, mmap_mode: st
         import resultstore
 
         store = resultstore.Store(path)
-        # mypy and older versions of ours know no maps
-        ours: Any = store.cache(function) if mmap_mode is None else store.cache(function, mmap_mode=mmap_mode)
+        ours = store.cache(function) if mmap_mode is None else store.cache(function, mmap_mode=mmap_mode)
         return Cache(name, ours, ours.forget, store.close, store)
     if name == "joblib":
         import joblib

@@ -79,7 +79,10 @@ def measure_hit(plan: Plan, name: str, *, as_objects: bool) -> list[Row]:
         write_arrow(path, table)
         contenders = [hits(c.name, c.function, [(0,)], [table]) for c in cached]
         contenders.append(hits(READ, read_arrow, [(path,)]))
-        return [Row(name, measure(contenders, plan.large_rounds), (READ,))]
+        try:
+            return [Row(name, measure(contenders, plan.large_rounds), (READ,))]
+        finally:
+            workloads.SHELF.clear()
 
 
 def measure_miss(plan: Plan, name: str, *, as_objects: bool) -> list[Row]:
