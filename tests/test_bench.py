@@ -1,0 +1,38 @@
+"""The bench: that it runs, and that its page has all rows. What it measures is judged by people."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).parent.parent / "scripts" / "bench"
+
+
+def run(*options: str) -> str:
+    """Run the bench in a process of its own, and return what it prints."""
+    words = [sys.executable, str(BENCH / "bench.py"), *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_of(text: str) -> list[str]:
+    """Return the names of the rows of all tables between the marks of a page."""
+    measured = text.partition("<!-- measured: begin -->")[2].partition("<!-- measured: end -->")[0]
+    names = [line.split("|")[1].strip() for line in measured.splitlines() if line.startswith("| ")]
+    return [name for name in names if name]
+
+
+def test_the_bench_measures_the_rows_it_is_asked_for(tmp_path):
+    """The bench measures the rows that --only names, copied stores included, and writes a page with these and no others."""
+    page = tmp_path / "page.md"
+    run("--tiny", "--only", r"the same call|find.*1,200 calls", "--place", str(tmp_path), "--write", str(page))
+    assert rows_of(page.read_text()) == ["hit, the same call", "find(f, x=...).first(), 1,200 calls"]
+    assert "## How it is measured" in page.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+
+
+def test_the_page_of_figures_has_all_rows():
+    """The page shows every row that the bench can measure, in its order."""
+    assert rows_of((BENCH / "bench.md").read_text()) == run("--list").splitlines()
