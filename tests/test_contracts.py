@@ -19,7 +19,7 @@ from resultstore.formats.pickled import Pickle
 from resultstore.formats.plain import Bytes, Json
 from resultstore.testing import BlobsContract, FormatContract, PolicyContract
 from resultstore.testing import eviction as eviction_contract
-from tests.test_results import ARRAYS, assert_same
+from tests.test_results import ARRAYS
 
 
 class TestLocalBlobs(BlobsContract):
@@ -67,10 +67,6 @@ class TestNpy(FormatContract):
         objects = np.array([None], dtype=object)
         aligned = np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True))
         return [objects, aligned, np.ma.zeros(2), np.float64(1), [1.0], np.zeros(2, np.dtype("f8", metadata={"a": 1}))]
-
-    def same(self, one, other):
-        assert_same(one, other)
-        return True
 
 
 class TestBytes(FormatContract):
