@@ -156,6 +156,7 @@ SAME = [
     (np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2), np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2).copy()),
     (np.arange(6).reshape(2, 3).T, np.asfortranarray(np.arange(6).reshape(2, 3).T)),
     (np.array([1.0], order="F"), np.array([1.0])),
+    (np.array([1.0], np.dtype("f8", metadata={})), np.array([1.0])),
 ]
 
 

@@ -1,4 +1,8 @@
-"""Strategies for what is stored and for what is keyed."""
+"""Strategies for what is stored and for what is keyed.
+
+The public ones are composite: their repr, which hypothesis prints with a failure, is a short name. What they
+draw from is made once: to build a strategy takes longer than to draw from it.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,12 @@ Strategy = st.SearchStrategy[Any]
 
 def _evenly(*strategies: Strategy) -> Strategy:
     """Return a strategy that draws from each as often; ``|`` would draw from each of their alternatives as often."""
-    return st.one_of([st.builds(_itself, strategy) for strategy in strategies])
+    return st.one_of([_drawn_from(strategy) for strategy in strategies])
 
 
-def _itself(value: Any) -> Any:
-    return value
+@st.composite
+def _drawn_from(draw: st.DrawFn, strategy: Strategy) -> Any:
+    return draw(strategy)
 
 
 def texts(max_size: int | None = None) -> st.SearchStrategy[str]:
@@ -52,7 +57,7 @@ def _integers() -> st.SearchStrategy[int]:
     return st.integers() | edges | edges.map(lambda n: -n - 1)
 
 
-@functools.cache  # to build a strategy takes longer than to draw from it
+@functools.cache
 def _zones() -> st.SearchStrategy[datetime.tzinfo | None]:
     offsets = st.timedeltas(datetime.timedelta(hours=-23), datetime.timedelta(hours=23))
     named = st.builds(datetime.timezone, offsets, st.text(st.characters(codec="utf-8"), max_size=3))
@@ -86,8 +91,8 @@ def _hashable_scalars() -> Strategy:
     return _evenly(constants, _numbers(), texts(), _bytes(), _standard_values(), _numpy_scalars())
 
 
-@functools.cache
-def scalars() -> Strategy:
+@st.composite
+def scalars(draw: st.DrawFn) -> Any:
     """Return a strategy for values without parts.
 
     None, booleans, integers of any length, floats and complex numbers with every NaN, texts, bytes and
@@ -103,6 +108,11 @@ def scalars() -> Strategy:
     ...     assert len(digest(value)) == 32
     >>> check()
     """
+    return draw(_scalars())
+
+
+@functools.cache
+def _scalars() -> Strategy:
     ends = st.none() | st.integers()
     unhashable = (
         _bytes().map(bytearray)
@@ -118,8 +128,8 @@ def _element_dtypes() -> st.SearchStrategy[np.dtype[Any]]:
     return hnp.scalar_dtypes() | hnp.unicode_string_dtypes() | hnp.byte_string_dtypes() | long
 
 
-@functools.cache
-def dtypes() -> st.SearchStrategy[np.dtype[Any]]:
+@st.composite
+def dtypes(draw: st.DrawFn) -> np.dtype[Any]:
     """Return a strategy for numpy's dtypes that ``.npy`` files keep: of both byte orders, and structured.
 
     Examples
@@ -130,10 +140,16 @@ def dtypes() -> st.SearchStrategy[np.dtype[Any]]:
     ...     assert dtype.itemsize and not dtype.hasobject
     >>> check()
     """
+    return draw(_dtypes())
+
+
+@functools.cache
+def _dtypes() -> st.SearchStrategy[np.dtype[Any]]:
     return _element_dtypes() | hnp.array_dtypes(_element_dtypes(), max_size=3, allow_subarrays=True)
 
 
-def arrays(dtype: st.SearchStrategy[np.dtype[Any]] | None = None, *, max_side: int = 4) -> Strategy:
+@st.composite
+def arrays(draw: st.DrawFn, dtype: st.SearchStrategy[np.dtype[Any]] | None = None, max_side: int = 4) -> Any:
     """Return a strategy for arrays: of every layout, empty and without dimensions, read-only ones too.
 
     Parameters
@@ -152,8 +168,12 @@ def arrays(dtype: st.SearchStrategy[np.dtype[Any]] | None = None, *, max_side: i
     ...     assert type(array) is np.ndarray and array.ndim <= 3
     >>> check()
     """
-    shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=max_side)
-    plain = hnp.arrays(dtypes() if dtype is None else dtype, shapes)
+    return draw(_arrays(_dtypes() if dtype is None else dtype, max_side))
+
+
+@functools.cache
+def _arrays(dtype: st.SearchStrategy[np.dtype[Any]], max_side: int) -> Strategy:
+    plain = hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=max_side))
     return st.builds(_laid_out, plain, st.sampled_from(["C", "F", "strided", "reversed"]), st.booleans())
 
 
@@ -176,8 +196,8 @@ def _every(step: int, ndim: int) -> Any:
     return (*[slice(None, None, step)] * ndim, ...)  # the dots: an element without them would be a scalar
 
 
-@functools.cache
-def keys() -> Strategy:
+@st.composite
+def keys(draw: st.DrawFn) -> Any:
     """Return a strategy for what a dict takes as a key and a set as a member: scalars, tuples, frozensets.
 
     Examples
@@ -188,13 +208,18 @@ def keys() -> Strategy:
     ...     hash(key)
     >>> check()
     """
+    return draw(_keys())
+
+
+@functools.cache
+def _keys() -> Strategy:
     scalar = _hashable_scalars()
     few = st.lists(scalar, max_size=2)
     return scalar | few.map(tuple) | few.map(frozenset) | st.tuples(scalar, few.map(tuple))
 
 
-@functools.cache
-def values() -> Strategy:
+@st.composite
+def values(draw: st.DrawFn) -> Any:
     """Return a strategy for what the store keeps without pickle, and gives back the same.
 
     Scalars, arrays, and containers of both: lists, tuples, dicts, ordered dicts, sets, slices and arrays of
@@ -212,12 +237,17 @@ def values() -> Strategy:
     ...     assert_same(back, [value, value])
     >>> check()
     """
+    return draw(_values())
+
+
+@functools.cache
+def _values() -> Strategy:
     parts = _evenly(scalars(), arrays())
     return _evenly(parts, _containers(parts))
 
 
-@functools.cache
-def arguments() -> Strategy:
+@st.composite
+def arguments(draw: st.DrawFn) -> Any:
     """Return a strategy for what a call is keyed by: all of `values`, and what has a digest but needs pickle.
 
     The latter are dtypes, structured arrays with gaps between their fields, and paths and ranges that
@@ -232,6 +262,11 @@ def arguments() -> Strategy:
     ...     assert len(digest([value])) == 32
     >>> check()
     """
+    return draw(_arguments())
+
+
+@functools.cache
+def _arguments() -> Strategy:
     aligned = st.sampled_from(
         [
             np.dtype([("a", "i1"), ("b", "<f8")], align=True),
@@ -248,7 +283,6 @@ def arguments() -> Strategy:
 def _containers(draw: st.DrawFn, leaves: Strategy) -> Any:
     """Build containers one after the other from all that is there by then: so some parts are shared."""
     pool = draw(st.lists(leaves, max_size=4))
-    members = st.lists(keys(), max_size=3)
     for _ in range(draw(st.integers(1, 4))):
         parts = draw(st.lists(st.sampled_from(pool), max_size=3)) if pool else []
         maker = draw(st.sampled_from([list, tuple, dict, OrderedDict, set, frozenset, slice, np.ndarray]))
@@ -257,7 +291,7 @@ def _containers(draw: st.DrawFn, leaves: Strategy) -> Any:
             names = draw(st.lists(keys(), min_size=len(parts), max_size=len(parts)))
             made = maker(zip(names, parts, strict=True))
         elif maker in (set, frozenset):
-            made = maker(draw(members))
+            made = maker(draw(st.lists(keys(), max_size=3)))
         elif maker is slice:
             made = slice(*(*parts, None, None)[:3])
         elif maker is np.ndarray:
