@@ -43,7 +43,7 @@ class Room:
         return files + self._blobs.extra_nbytes() + _FOLDERS_NBYTES
 
     def make(self, incoming: int) -> None:
-        """Evict, least recently used first, until so many more bytes fit. The gate is held."""
+        """Evict, in the order of the policy, until so many more bytes fit. The gate is held."""
         limit = self._limit
         if limit is None or not self._index.connections.exists():
             return
@@ -73,7 +73,7 @@ class Room:
         return self._index.drop(oldest).calls * _RECORD_NBYTES if oldest else 0
 
     def _evict(self, excess: int) -> int:
-        """Drop payloads of the least recently used results that have any; their records stay."""
+        """Drop payloads of the results that go first and have any; their records stay."""
         chosen, nbytes = [], 0
         for call_id, stored in self._index.victims(with_payload=True):
             chosen.append(call_id)

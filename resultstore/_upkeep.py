@@ -75,13 +75,13 @@ def drop_in_batches(
 
 
 def reduce_size(vault: Vault, limits: Limits) -> int:
-    """Evict least recently used results until all limits hold; return how many went."""
+    """Evict results, in the order of the policy, until all limits hold; return how many went."""
     from resultstore._index.select import stored_calls
 
     vault.flush()
     if not limits.any or not vault.index.connections.exists():
         return 0
-    calls = stored_calls(vault.index.connections)
+    calls = stored_calls(vault.index.connections, vault.index.policy)
     nbytes, items, now = sum(call[1] for call in calls), len(calls), _clock.now()
     victims = []
     for call_id, stored, accessed_at in calls:

@@ -1,7 +1,8 @@
-"""Eviction as data: the limits, and what they ask to be freed. Least recently used goes first."""
+"""Eviction as data: the limits, what they ask to be freed, and which results go first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 _RECORD_SHARE = 10
@@ -55,3 +56,60 @@ class Limits:
     def any(self) -> bool:
         """Whether there is anything to do."""
         return (self.nbytes, self.items, self.age_s) != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a policy may judge a stored result by. The fields are columns of the index's table ``call``."""
+
+    id: int
+    """The call's number."""
+    access_sequence: int
+    """The place of the last access, or of the computation, among all accesses of the store."""
+    access_count: int
+    """Hits."""
+    created_at: float
+    """When it was computed: seconds since the epoch."""
+    duration: float
+    """How long that took, in seconds."""
+    nbytes: int
+    """Stored bytes; 0 for None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which results go first, said twice: to the index, and in Python, where it can be read and tested.
+
+    That both say the same is for `resultstore.testing.PolicyContract` to show.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    order
+        The terms of an SQL ``ORDER BY`` over the fields of `Use`, without the tie-break.
+    rank
+        The same for one result: the lowest goes first.
+
+    Examples
+    --------
+    >>> from resultstore.eviction import LRU, Use
+    >>> old, hit = Use(1, 5, 0, 0.0, 0.1, 800), Use(2, 9, 3, 0.0, 0.1, 800)
+    >>> [use.id for use in LRU.queue([hit, old])]
+    [1, 2]
+    """
+
+    name: str
+    order: str
+    rank: Callable[[Use], tuple[float, ...]]
+
+    def queue(self, uses: Iterable[Use]) -> list[Use]:
+        """Return results in the order in which they go; of equals the one whose call came first goes first."""
+        return sorted(uses, key=lambda use: (self.rank(use), use.id))
+
+
+LRU = Policy("lru", "access_sequence", lambda use: (use.access_sequence,))
+"""Least recently used first."""
+
+POLICIES: Mapping[str, Policy] = {policy.name: policy for policy in (LRU,)}
+"""The policies that ship, by name."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from resultstore.formats.prepare import prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together, take_apart
-from tests.test_results import assert_same
+from resultstore.testing import assert_same
 
 
 def through_bytes(value: Any) -> tuple[str, Any]:

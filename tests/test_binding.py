@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resultstore import OptionError, Store
+from resultstore import OptionError, Store, digest
 from resultstore._identity.binding import make_binder
+from resultstore.testing.strategies import arguments, calls, make_function, signatures
 from tests import science
 
 
@@ -58,39 +57,42 @@ def test_a_wrong_call_fails_as_the_function_does(store):
     assert len(store.find()) == 0
 
 
-names = st.lists(st.sampled_from("pqrstuvw"), unique=True, max_size=5)
-
-
-@given(st.data())
-def test_the_compiled_binder_equals_the_call_itself(data):
+@given(signatures(), st.data())
+def test_the_compiled_binder_equals_the_call_itself(signature, data):
     """For any signature and any call, binding gives the values that the function would see, or both refuse."""
-    params = data.draw(names)
-    kinds = sorted(data.draw(st.lists(st.integers(0, 4), min_size=len(params), max_size=len(params))))
-    seen_star = seen_double = False
-    parts: list[inspect.Parameter] = []
-    for name, kind in zip(params, kinds, strict=True):
-        if (kind == 2 and seen_star) or (kind == 4 and seen_double):
-            continue
-        seen_star |= kind == 2
-        seen_double |= kind == 4
-        has_default = kind in (0, 1, 3) and (
-            data.draw(st.booleans()) or (kind < 2 and bool(parts) and parts[-1].default is not inspect.Parameter.empty)
-        )
-        default = data.draw(st.integers(0, 3)) if has_default else inspect.Parameter.empty
-        parts.append(inspect.Parameter(name, inspect._ParameterKind(kind), default=default))
-    signature = inspect.Signature(parts)
-    namespace: dict[str, Any] = {}
-    exec(f"def f{signature}: return locals()", namespace)  # the text of ints is their value
-    binder = make_binder(namespace["f"])
+    f = make_function(signature)
+    binder = make_binder(f)
     args = data.draw(st.lists(st.integers(0, 3), max_size=4))
     kwargs = data.draw(st.dictionaries(st.sampled_from("pqrstuvwxyz"), st.integers(0, 3), max_size=4))
     try:  # not inspect's Signature.bind, which refuses f(q=1) of "def f(q=0, /, **kwargs)" before Python 3.13
-        seen = namespace["f"](*args, **kwargs)
+        seen = f(*args, **kwargs)
     except TypeError:
         with pytest.raises(TypeError):
             binder.bind(*args, **kwargs)
         return
     assert dict(zip(binder.names, binder.bind(*args, **kwargs), strict=True)) == seen
+
+
+@given(calls())
+def test_equivalent_spellings_have_one_key(call):
+    """For any function, two spellings of a call bind the same and have one key."""
+    (args, kwargs), (other_args, other_kwargs) = call.one, call.other
+    f = Store(None).cache(call.func)
+    assert f.key(*args, **kwargs) == f.key(*other_args, **other_kwargs)
+    assert digest(call.func(*args, **kwargs)) == digest(call.func(*other_args, **other_kwargs))
+
+
+@given(calls(), arguments())
+def test_another_argument_is_another_key(call, value):
+    """For any function, replacing one argument by another value gives another key."""
+    args, kwargs = call.one
+    f = Store(None).cache(call.func)
+    for i, arg in enumerate(args):
+        changed = f.key(*args[:i], value, *args[i + 1 :], **kwargs)
+        assert (changed == f.key(*args, **kwargs)) == (digest(value) == digest(arg))
+    for name, arg in kwargs.items():
+        changed = f.key(*args, **{**kwargs, name: value})
+        assert (changed == f.key(*args, **kwargs)) == (digest(value) == digest(arg))
 
 
 def test_ignored_parameters_do_not_count(store):

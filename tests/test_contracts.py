@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import fcntl
+import inspect
+import math
 import os
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 
 from resultstore.blobs.local import LocalBlobs
 from resultstore.blobs.memory import MemoryBlobs
+from resultstore.eviction import LRU, POLICIES, Policy
 from resultstore.formats.arrow import Arrow
 from resultstore.formats.npy import Npy
 from resultstore.formats.pickled import Pickle
 from resultstore.formats.plain import Bytes, Json
-from resultstore.testing import BlobsContract, FormatContract
+from resultstore.testing import BlobsContract, FormatContract, PolicyContract
+from resultstore.testing import eviction as eviction_contract
 from tests.tables import ARROW_TABLES, REFUSED_BY_ARROW, is_same_arrow
-from tests.test_results import ARRAYS, assert_same
+from tests.test_results import ARRAYS
 
 
 class TestLocalBlobs(BlobsContract):
@@ -64,10 +69,6 @@ class TestNpy(FormatContract):
         objects = np.array([None], dtype=object)
         aligned = np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True))
         return [objects, aligned, np.ma.zeros(2), np.float64(1), [1.0], np.zeros(2, np.dtype("f8", metadata={"a": 1}))]
-
-    def same(self, one, other):
-        assert_same(one, other)
-        return True
 
     def unmapped(self, value):
         return np.array(value, order="K")
@@ -133,3 +134,50 @@ class TestPickle(FormatContract):
 
     def same(self, one, other):
         return bytes(one) == other
+
+
+class TestLru(PolicyContract):
+    """Least recently used first."""
+
+    @pytest.fixture
+    def policy(self):
+        return POLICIES["lru"]
+
+
+class TestExpression(PolicyContract):
+    """No policy that ships: that an order by an expression needs nothing but data."""
+
+    @pytest.fixture
+    def policy(self):
+        return Policy(
+            "seconds per byte",
+            "duration * (access_count + 1) / (nbytes + 1), access_sequence DESC",
+            lambda use: (use.duration * (use.access_count + 1) / (use.nbytes + 1), -use.access_sequence),
+        )
+
+
+WRONG = Policy("wrong", LRU.order, lambda use: (-use.access_sequence,))
+UNDEFINED = Policy("undefined", "1.0 / nbytes", lambda use: (1.0 / use.nbytes,))
+NO_ORDER = Policy("no order", LRU.order, lambda use: (math.nan,))
+
+
+@pytest.mark.parametrize(
+    ("clause", "policy"),
+    [
+        ("test_the_order_is_total", UNDEFINED),
+        ("test_the_order_is_total", NO_ORDER),
+        ("test_the_index_says_the_same", WRONG),
+        ("test_victims_are_those_that_the_rank_says", WRONG),
+        ("test_a_hit_moves_a_call_to_where_the_policy_says", WRONG),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_the_contract_of_policies_can_fail(clause, policy, tmp_path, monkeypatch):
+    """A policy that has no order, or whose rank says another than the index, breaks the clause that is about it."""
+    for name in ("_few", "_many"):  # no shrinking: any failure will do
+        given = settings(getattr(eviction_contract, name), phases=[Phase.generate], database=None)
+        monkeypatch.setattr(eviction_contract, name, given)
+    test = getattr(PolicyContract(), clause)
+    arguments = {"policy": policy, "tmp_path": tmp_path}
+    with pytest.raises(ZeroDivisionError if policy is UNDEFINED else AssertionError):
+        test(**{name: arguments[name] for name in inspect.signature(test).parameters})

@@ -25,6 +25,7 @@ from hypothesis.extra import numpy as hnp
 
 from resultstore import DigestError, Store, digest
 from resultstore._identity.encoding import TOKEN_LIMIT, encode, length, token_of
+from resultstore.testing.strategies import arguments, arrays
 
 UTC = datetime.UTC
 
@@ -155,6 +156,7 @@ SAME = [
     (np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2), np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2).copy()),
     (np.arange(6).reshape(2, 3).T, np.asfortranarray(np.arange(6).reshape(2, 3).T)),
     (np.array([1.0], order="F"), np.array([1.0])),
+    (np.array([1.0], np.dtype("f8", metadata={})), np.array([1.0])),
 ]
 
 
@@ -269,22 +271,16 @@ def test_a_store_is_a_constant(tmp_path):
     assert digest(Store(tmp_path / "a")) == digest(Store(None))
 
 
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary()
-    | st.decimals(allow_nan=False) | st.datetimes() | st.timedeltas() | st.uuids(),
-    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
-    max_leaves=20,
-)  # fmt: skip
-
-
-@given(plain)
+@given(arguments())
 def test_copies_are_the_same(value):
     """A deep copy and a pickled copy have the digest of the original."""
     assert digest(copy.deepcopy(value)) == digest(value)
-    assert digest(pickle.loads(pickle.dumps(value))) == digest(value)
+    pickled = pickle.loads(pickle.dumps(value, 5))
+    # Not always a copy: numpy's pickles give strided texts of the other byte order back in the native one.
+    assert (digest(pickled) == digest(value)) == (_canonical(pickled) == _canonical(value))
 
 
-@given(plain, plain)
+@given(arguments(), arguments())
 def test_encodings_are_injective(one, other):
     """Two values have one encoding only if they are the same, by a slow and independent comparison."""
     assert (encode(one) == encode(other)) == (_canonical(one) == _canonical(other))
@@ -293,40 +289,49 @@ def test_encodings_are_injective(one, other):
 def _canonical(value: Any) -> Any:
     """Return what tells values apart, by way of repr and sorting instead of bytes."""
     kind = type(value).__qualname__
+    if isinstance(value, OrderedDict):
+        return kind, [(_canonical(k), _canonical(v)) for k, v in value.items()]
     if isinstance(value, dict):
         return kind, sorted((repr(_canonical(k)), repr(_canonical(v))) for k, v in value.items())
+    if isinstance(value, (set, frozenset)):
+        return kind, sorted(repr(_canonical(v)) for v in value)
     if isinstance(value, (list, tuple)):
         return kind, [_canonical(v) for v in value]
-    if isinstance(value, complex):
+    if isinstance(value, (slice, range)):
+        return kind, [_canonical(v) for v in (value.start, value.stop, value.step)]
+    if isinstance(value, (complex, np.complexfloating)):
         return kind, repr(value.real), repr(value.imag)
-    return kind, repr(value), getattr(value, "fold", None)
+    if isinstance(value, np.ndarray):
+        fortran = value.flags.f_contiguous and not value.flags.c_contiguous
+        return kind, repr(value.dtype), value.dtype.isalignedstruct, value.shape, fortran, _elements(value)
+    return kind, repr(value), getattr(value, "fold", None), getattr(value, "dtype", None)
 
 
-arrays = hnp.arrays(
-    hnp.scalar_dtypes() | hnp.unicode_string_dtypes() | hnp.byte_string_dtypes() | hnp.array_dtypes(max_size=3),
-    hnp.array_shapes(min_dims=0, min_side=0, max_side=4),
-)
+def _elements(array: Any) -> Any:
+    """Return what an array holds, without what lies between fields and in the tail of extended precision."""
+    if array.dtype.names is not None:
+        return [_elements(array[name]) for name in array.dtype.names]
+    if array.dtype.hasobject:
+        return [_canonical(item) for item in array.ravel().tolist()]
+    octets = np.frombuffer(array.tobytes(), np.uint8)
+    if array.dtype.char in "gG" and np.finfo(array.dtype).nmant == 63:
+        octets = octets.reshape(-1, np.dtype(np.longdouble).itemsize)[:, :10]
+    return octets.tobytes()
 
 
-@given(arrays)
+@given(arrays())
 def test_layout_is_not_seen(array):
     """However its bytes lie in memory, an array of one order has one digest."""
-    expected = digest(np.array(array, order="C"))
-    if array.ndim and array.size:
-        room = np.zeros(tuple(2 * n for n in array.shape), array.dtype)
-        view = room[tuple(slice(None, None, 2) for _ in array.shape)]
-        view[...] = array
-        if not view.flags.f_contiguous:
-            assert digest(view) == expected
-    assert digest(np.array(array, order="C")[...]) == expected
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    assert digest(array) == digest(np.array(array, order=order))
 
 
-@given(arrays, st.data())
+@given(arrays(), st.data())
 def test_one_changed_element_changes_the_digest(array, data):
     """An array that differs in one element has another digest."""
     if not array.size or array.dtype.names is not None:
         return
-    other = array.copy()
+    other = array.copy("A")
     index = data.draw(st.integers(0, array.size - 1))
     other.flat[index] = data.draw(hnp.from_dtype(array.dtype))
     if other.tobytes() == array.tobytes():

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from resultstore import CacheWarning, DigestError, FunctionError, Store, digest
+from resultstore.testing import assert_same
 from tests import science
 from tests.test_budget import disk_usage
-from tests.test_results import assert_same, round_trip
+from tests.test_results import round_trip
 
 # -- wrong values
 

@@ -86,6 +86,13 @@ def test_importing_is_light():
     assert run(f"import sys, resultstore; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
 
 
+def test_test_tools_are_imported_by_the_shipped_tests_only():
+    """No module but those of resultstore.testing imports pytest or hypothesis, at its top or anywhere."""
+    for path in SOURCES:
+        imported = set(re.findall(r"^\s*(?:import|from) (pytest|hypothesis)\b", path.read_text(), flags=re.MULTILINE))
+        assert not imported or path.parent.name == "testing", path
+
+
 def test_hits_and_misses_load_neither_sqlalchemy_nor_alembic(tmp_path):
     """Storing, hitting and evicting run without SQLAlchemy; find imports it, and never Alembic."""
     code = (

@@ -16,6 +16,7 @@ from resultstore import SchemaError, Store
 from resultstore._index import hot
 from resultstore._index.connect import APPLICATION_ID
 from resultstore._index.upgrade import migrations_folder, upgrade
+from resultstore.eviction import LRU
 from tests import science
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +31,18 @@ def schema_of(connection: sqlite3.Connection) -> dict[str, str]:
 def test_the_hot_texts_are_what_sqlalchemy_compiles():
     """hot.py is what scripts/compile-sql writes from the schema and the Core statements."""
     subprocess.run([sys.executable, ROOT / "scripts" / "compile-sql", "--check"], check=True)
+
+
+@pytest.mark.parametrize("sql", [hot.VICTIMS, hot.VICTIMS_WITH_PAYLOAD], ids=["any", "with payload"])
+def test_the_least_recently_used_are_found_without_sorting(sql):
+    """By the standing policy the next victims are read off an index, at any size of the store."""
+    fresh = sqlite3.connect(":memory:")
+    for statement in hot.CREATE:
+        fresh.execute(statement)
+    plan = fresh.execute("EXPLAIN QUERY PLAN " + sql.format(order=LRU.order)).fetchall()
+    fresh.close()
+    assert len(plan) == 1
+    assert "USING INDEX ix_call_" in plan[0][3]
 
 
 def test_a_migrated_index_is_a_created_one(tmp_path):

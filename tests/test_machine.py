@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from resultstore import Store
-from tests.test_results import assert_same
+from resultstore.testing import assert_same
 
 _ran: list[tuple[str, Any]] = []
 

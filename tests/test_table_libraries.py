@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 
+from resultstore.testing import assert_same
 from tests.tables import ARROW_ARRAYS, ARROW_TABLES, REFUSED_BY_ARROW, assert_same_pandas, is_same_arrow, through_bytes
-from tests.test_results import assert_same
 from tests.test_tables import compare, hits
 
 # -- pyarrow -----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from resultstore import CacheWarning, Store
 from resultstore.formats.prepare import prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together, take_apart
+from resultstore.testing import assert_same
 from tests.tables import (
     COLUMNS,
     FRAMES,
@@ -36,7 +37,7 @@ from tests.tables import (
     assert_same_pandas,
     through_bytes,
 )
-from tests.test_results import assert_same, round_trip
+from tests.test_results import round_trip
 
 _box: list[Any] = []
 _ran: list[int] = []

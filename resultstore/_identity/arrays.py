@@ -69,7 +69,7 @@ def _without_padding(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return plain values that make a dtype up, byte order always named."""
-    if dtype.metadata is not None:
+    if dtype.metadata:  # numpy 1 leaves an empty mapping on every pickled datetime64
         raise DigestError(f"a dtype with metadata ({dtype}) has no digest that could be trusted")
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
@@ -96,7 +96,7 @@ def _encode_dtype(dtype: np.dtype[Any]) -> bytes:
     # or alignment are equal to Python, and types of others may share a text with numpy's.
     if (
         dtype.names is None
-        and dtype.metadata is None
+        and not dtype.metadata
         and dtype.subdtype is None
         and type(dtype).__module__ == "numpy.dtypes"
     ):

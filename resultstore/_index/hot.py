@@ -101,11 +101,11 @@ COUNT_HITS = (
 )
 VICTIMS = (
     "SELECT call.id, call.nbytes FROM call WHERE call.state = 'stored' AND call.pinned IS 0 ORDER BY "
-    "call.access_sequence LIMIT 200 OFFSET 0"
+    "{order}, call.id LIMIT 200 OFFSET 0"
 )
 VICTIMS_WITH_PAYLOAD = (
-    "SELECT call.id, call.nbytes FROM call WHERE call.state = 'stored' AND call.leaf_count > 0 AND "
-    "call.pinned IS 0 ORDER BY call.access_sequence LIMIT 200 OFFSET 0"
+    "SELECT call.id, call.nbytes FROM call WHERE call.state = 'stored' AND call.pinned IS 0 AND "
+    "call.leaf_count > 0 ORDER BY {order}, call.id LIMIT 200 OFFSET 0"
 )
 DROPPED = (
     "SELECT call.id FROM call WHERE call.state != 'stored' ORDER BY call.access_sequence LIMIT 200 OFFSET "

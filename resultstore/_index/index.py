@@ -13,6 +13,7 @@ from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
 from resultstore.errors import BusyError
+from resultstore.eviction import LRU
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
@@ -61,6 +62,7 @@ class Index:
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
         self.connections = Connections(folder, meta, checkpoint_pages=pages)
         self._blocked_nbytes = _BLOCKED * pages * 4096
+        self.policy = LRU
         self._run_id: int | None = None
         self._run_generation = 0
 
@@ -158,9 +160,9 @@ class Index:
             changes.touch_calls(connection, touches)
 
     def victims(self, *, with_payload: bool) -> list[tuple[int, int]]:
-        """Return the next calls to evict, least recently used first: (call, stored bytes)."""
+        """Return the next calls to evict, in the order of the policy: (call, stored bytes)."""
         sql = hot.VICTIMS_WITH_PAYLOAD if with_payload else hot.VICTIMS
-        return self.connections.query(sql, {})
+        return self.connections.query(sql.format(order=self.policy.order), {})
 
     def oldest_dropped(self) -> list[int]:
         """Return calls whose payload is gone, least recently used first."""

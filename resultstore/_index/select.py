@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 
 from resultstore._clock import to_datetime
 from resultstore._index.connect import Connections, told
 from resultstore._index.schema import argument, call, function, function_version
+from resultstore.eviction import Policy
 from resultstore.query import Query
 from resultstore.record import Record, Summary
 
@@ -176,9 +177,9 @@ def version_call_ids(connections: Connections, name: str, place: str, fingerprin
     return [row[0] for row in _run(connections, statement)]
 
 
-def stored_calls(connections: Connections) -> list[tuple[int, int, float]]:
-    """Return all stored calls, least recently used first: (call, stored bytes, last access)."""
+def stored_calls(connections: Connections, policy: Policy) -> list[tuple[int, int, float]]:
+    """Return all stored calls, in the order in which they go: (call, stored bytes, last access)."""
     statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(
         call.c.state == "stored", call.c.pinned.is_(False)
     )
-    return _run(connections, statement.order_by(call.c.access_sequence))
+    return _run(connections, statement.order_by(literal_column(policy.order), call.c.id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from resultstore._facts import EVICTED, STORED
@@ -47,6 +47,13 @@ _version_function = (
     .join(call, call.c.version_id == function_version.c.id)
     .where(call.c.id == p("id"))
     .scalar_subquery()
+)
+_victims = (
+    select(*_columns(call, "id", "nbytes"))
+    .where(call.c.state == STORED, call.c.pinned.is_(False))
+    # The index fills in the order of its policy: policies are data, and hot.py is whole without them.
+    .order_by(literal_column("{order}"), call.c.id)
+    .limit(BATCH)
 )
 _duration = select(call.c.duration).where(call.c.id == p("id")).scalar_subquery()
 _next_number = (
@@ -123,14 +130,8 @@ STATEMENTS: dict[str, Any] = {
         seconds_saved=function.c.seconds_saved + p("count") * _duration,
     ),
     # -- dropping
-    "VICTIMS": select(*_columns(call, "id", "nbytes"))
-    .where(call.c.state == STORED, call.c.pinned.is_(False))
-    .order_by(call.c.access_sequence)
-    .limit(BATCH),
-    "VICTIMS_WITH_PAYLOAD": select(*_columns(call, "id", "nbytes"))
-    .where(call.c.state == STORED, call.c.leaf_count > 0, call.c.pinned.is_(False))
-    .order_by(call.c.access_sequence)
-    .limit(BATCH),
+    "VICTIMS": _victims,
+    "VICTIMS_WITH_PAYLOAD": _victims.where(call.c.leaf_count > 0),
     "DROPPED": select(call.c.id).where(call.c.state != STORED).order_by(call.c.access_sequence).limit(BATCH),
     "CALL_PAYLOADS": select(payload.c.id, payload.c.file, payload.c.disk_nbytes, func.length(payload.c.inline))
     .join(result_leaf, result_leaf.c.payload_id == payload.c.id)

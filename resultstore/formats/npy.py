@@ -99,7 +99,7 @@ def is_faithful(dtype: np.dtype[Any]) -> bool:
     Not remembered by dtype: two that differ in metadata, titles or alignment are equal to Python.
     """
     if dtype.names is None and dtype.kind in "biufcmM" and type(dtype).__module__ == "numpy.dtypes":
-        return dtype.metadata is None
+        return not dtype.metadata
     if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufcmMSUV" or _has_metadata(dtype):
         return False
     if type(dtype).__module__.partition(".")[0] != "numpy":
@@ -114,7 +114,7 @@ def is_faithful(dtype: np.dtype[Any]) -> bool:
 
 def _has_metadata(dtype: np.dtype[Any]) -> bool:
     parts = [dtype.subdtype[0]] if dtype.subdtype else [dtype[name] for name in dtype.names or ()]
-    return dtype.metadata is not None or any(map(_has_metadata, parts))
+    return bool(dtype.metadata) or any(map(_has_metadata, parts))
 
 
 def _has_free_bits(dtype: np.dtype[Any]) -> bool:

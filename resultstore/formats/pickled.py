@@ -57,7 +57,9 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
         def persistent_id(self, part: Any) -> int | None:
             if type(part) is not array_type or not is_leaf(part):
                 return None
-            if part.nbytes < OUT_OF_BAND_NBYTES and part.flags.writeable:  # pickle itself loses the flag
+            # Pickle itself loses the flag, and the byte order of texts that do not lie in one piece.
+            whole = part.flags.writeable and (part.flags.forc or part.dtype.isnative)
+            if whole and part.nbytes < OUT_OF_BAND_NBYTES:
                 return None
             if id(part) not in numbers:
                 numbers[id(part)] = len(leaves)

@@ -238,7 +238,7 @@ def _label(key: Any) -> str:
 
 
 def _is_plain_object(dtype: Any) -> bool:
-    return dtype.char == "O" and dtype.metadata is None
+    return dtype.char == "O" and not dtype.metadata
 
 
 _TAGS: dict[type, str] = {

@@ -1,0 +1,155 @@
+"""Whether two values can be told apart: the comparison that a stored and loaded result must stand."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values cannot be told apart; see `assert_same`."""
+    try:
+        assert_same(one, other)
+    except AssertionError:
+        return False
+    return True
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Check that two values cannot be told apart, and that no two parts are one object in only one of them.
+
+    Compared are types, the sign of zero, the bits of a NaN, the order of dicts, time zones and folds; of
+    arrays dtype, shape, memory order, writeability and the bytes; of sharing that of parts which can be
+    changed. Cycles and any depth are fine. A type that is not known here is the same if ``==`` says so.
+
+    Raises
+    ------
+    AssertionError
+        That says where the values differ, and how.
+
+    Examples
+    --------
+    >>> from resultstore.testing import assert_same
+    >>> assert_same([0.0, {"k": (1,)}], [0.0, {"k": (1,)}])
+    >>> assert_same([0.0, {"k": (1,)}], [0.0, {"k": (True,)}])
+    Traceback (most recent call last):
+    ...
+    AssertionError: value[1]['k'][0]: type <class 'int'> is not <class 'bool'>
+    """
+    twins: dict[int, Any] = {}
+    back: dict[int, Any] = {}
+    waiting: list[tuple[str, Any, Any]] = [("value", one, other)]
+    while waiting:
+        where, a, b = waiting.pop()
+        _expect(where, "type", type(a), type(b))
+        if isinstance(a, (list, dict, set, bytearray)) or _is_array(a):
+            known = id(a) in twins
+            if known or id(b) in back:
+                assert known, f"{where}: a part of its own became one with another"
+                assert twins[id(a)] is b, f"{where}: a shared part became two"
+                continue
+            twins[id(a)], back[id(b)] = b, a
+        elif isinstance(a, (tuple, frozenset)):
+            if twins.get(id(a)) is b:
+                continue  # else a heavily shared tuple takes exponential time
+            twins[id(a)] = b
+        waiting.extend(reversed(list(_parts(where, a, b))))
+
+
+def _expect(where: str, what: str, one: Any, other: Any) -> None:
+    if one != other:
+        raise AssertionError(f"{where}: {what} {one!r} is not {other!r}")
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Compare two values of one type but for their parts, and yield those."""
+    root = type(one).__module__.partition(".")[0]
+    if one is other:  # some singletons refuse to be compared
+        return
+    if isinstance(one, (list, tuple)):
+        _expect(where, "length", len(one), len(other))
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            yield f"{where}[{i}]", a, b
+    elif isinstance(one, dict):
+        _expect(where, "length", len(one), len(other))
+        for (key, a), (other_key, b) in zip(one.items(), other.items(), strict=True):
+            yield f"a key of {where}", key, other_key
+            yield f"{where}[{repr(key)[:40] if type(key) is str else type(key).__name__}]", a, b
+    elif isinstance(one, (set, frozenset)):
+        _match(where, list(one), list(other))
+    elif isinstance(one, (slice, range)):
+        for name in ("start", "stop", "step"):
+            yield f"{where}.{name}", getattr(one, name), getattr(other, name)
+    elif type(one) is float:
+        _expect(where, "float", struct.pack(">d", one).hex(), struct.pack(">d", other).hex())
+    elif type(one) is complex:
+        yield f"{where}.real", one.real, other.real
+        yield f"{where}.imag", one.imag, other.imag
+    elif _is_array(one):
+        yield from _array_parts(where, one, other)
+    elif root == "numpy" and isinstance(one, sys.modules["numpy"].generic):
+        _expect(where, "dtype", one.dtype, other.dtype)
+        _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
+    elif root == "pandas":
+        _match_pandas(where, one, other)
+    elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
+        # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
+        _expect(where, "value", repr(one), repr(other))
+        _expect(where, "fold", getattr(one, "fold", None), getattr(other, "fold", None))
+        if isinstance(one, uuid.UUID):
+            _expect(where, "safety", one.is_safe, other.is_safe)
+    else:
+        assert one == other, f"{where}: {one!r:.200} is not {other!r:.200}"
+
+
+def _match(where: str, ones: list[Any], others: list[Any]) -> None:
+    """Check that two sets pair up; parts of a set can be no part of a cycle, and cannot be changed."""
+    _expect(where, "length", len(ones), len(others))
+    for one in ones:
+        twin = next((i for i, other in enumerate(others) if same(one, other)), None)
+        assert twin is not None, f"{where}: {one!r:.200} is missing"
+        del others[twin]
+
+
+def _array_parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    import numpy
+
+    _expect(where, "dtype", one.dtype, other.dtype)
+    # Titles and alignment are no part of a dtype's equality, nor is metadata of its text.
+    _expect(where, "dtype", repr(one.dtype), repr(other.dtype))
+    _expect(where, "aligned", one.dtype.isalignedstruct, other.dtype.isalignedstruct)
+    _expect(where, "metadata", dict(one.dtype.metadata or {}), dict(other.dtype.metadata or {}))
+    _expect(where, "shape", one.shape, other.shape)
+    for flag in ("writeable", "f_contiguous", "c_contiguous"):
+        _expect(where, flag, getattr(one.flags, flag), getattr(other.flags, flag))
+    if isinstance(one, numpy.ma.MaskedArray):
+        yield f"{where}.mask", numpy.array(one.mask), numpy.array(other.mask)
+        one, other = one.data, other.data
+    if one.dtype.hasobject:
+        for i, (a, b) in enumerate(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True)):
+            yield f"{where}.flat[{i}]", a, b
+    elif (data := numpy.asarray(one).tobytes("A")) != numpy.asarray(other).tobytes("A"):
+        raise AssertionError(f"{where}: the {len(data)} bytes of {one!r:.200} are not those of {other!r:.200}")
+
+
+def _match_pandas(where: str, one: Any, other: Any) -> None:
+    """Check two objects of pandas by its own strictest comparison."""
+    import pandas
+
+    if isinstance(one, (pandas.DataFrame, pandas.Series)):
+        kind = "frame" if isinstance(one, pandas.DataFrame) else "series"
+        check = getattr(pandas.testing, f"assert_{kind}_equal")
+        check(one, other, check_exact=True, check_freq=True, check_flags=True)
+        assert one.attrs == other.attrs, f"{where}: {one.attrs!r:.200} is not {other.attrs!r:.200}"
+    elif isinstance(one, pandas.Index):
+        pandas.testing.assert_index_equal(one, other, exact=True, check_exact=True)
+    else:
+        _expect(where, "value", repr(one), repr(other))
