@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,17 @@ def test_the_bench_measures_the_rows_it_is_asked_for(tmp_path):
 def test_the_page_of_figures_has_all_rows():
     """The page shows every row that the bench can measure, in its order."""
     assert rows_of((BENCH / "bench.md").read_text()) == run("--list").splitlines()
+
+
+def test_the_table_of_round_trips_is_true(monkeypatch):
+    """What the page says that our hits lose, and what needs a pickle, is what they lose and need."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    roundtrip = importlib.import_module("roundtrip")
+
+    def ours(text):
+        rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+        return [[cell.strip() for cell in row] for row in rows]
+
+    table = ours(roundtrip.table())
+    assert table == ours(roundtrip.PAGE.read_text())
+    assert len(table) == len(roundtrip.VALUES) + 1
