@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from resultstore import CacheWarning, OptionError, Store
+from resultstore.blobs.local import LocalBlobs
 from tests import science
 
 
@@ -262,3 +266,86 @@ def test_a_map_is_keyed_as_its_array(store):
     f = store.cache(science.slow_block, mmap_mode="r")
     g = store.cache(lambda a: float(a.sum()))
     assert g.key(f(2)) == g.key(science.slow_block(2))
+
+
+# -- tables
+
+
+def make_table():
+    """Return a pyarrow table."""
+    return pa.table({"x": np.arange(5000), "s": ["a", None] * 2500})
+
+
+def make_frames():
+    """Return frames of three libraries inside a container."""
+    pandas = pd.DataFrame({"x": np.arange(5000.0), "n": np.arange(5000), "s": ["a", None] * 2500})
+    return {"pandas": pandas, "polars": pl.DataFrame({"x": np.arange(5000)}), "pyarrow": make_table()}
+
+
+@pytest.fixture
+def mapped_places(monkeypatch):
+    """Return the ranges of memory that the store has mapped."""
+    places = []
+    real = LocalBlobs.map
+
+    def record(self, name, *, copy_on_write):
+        mapping, path = real(self, name, copy_on_write=copy_on_write)
+        start = np.frombuffer(mapping, np.uint8).ctypes.data
+        places.append((start, start + len(mapping)))
+        return mapping, path
+
+    monkeypatch.setattr(LocalBlobs, "map", record)
+    return places
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_tables_are_maps_too(store, mapped_places, mode):
+    """Columns of numbers of every library's tables lie in the map itself, on the first call and on a hit."""
+    f = store.cache(make_frames, mmap_mode=mode)
+    for _ in range(2):
+        found = f()
+        columns = [
+            found["pandas"]["x"].to_numpy().ctypes.data,
+            found["pandas"]["n"].to_numpy().ctypes.data,
+            found["polars"]["x"].to_numpy().ctypes.data,
+            found["pyarrow"]["x"].chunk(0).buffers()[1].address,
+            found["pyarrow"]["s"].chunk(0).buffers()[2].address,
+        ]
+        for address in columns:
+            assert any(start <= address < stop for start, stop in mapped_places)
+        plain = make_frames()
+        pd.testing.assert_frame_equal(found["pandas"], plain["pandas"], check_exact=True)
+        assert found["polars"].equals(plain["polars"])
+        assert found["pyarrow"].equals(plain["pyarrow"])
+    assert store.stats().misses == 1
+
+
+def test_a_mapped_frame_of_mode_c_is_its_callers_own(store):
+    """A frame over a copy-on-write map can be changed in place; the store and other hits do not see it."""
+    f = store.cache(make_frames, mmap_mode="c")
+    frame = f()["pandas"]
+    frame.loc[0, "x"] = -1.0
+    frame["n"] += 1
+    assert frame.loc[0, "x"] == -1
+    pd.testing.assert_frame_equal(f()["pandas"], make_frames()["pandas"])
+
+
+def test_a_mapped_frame_of_mode_r_can_be_worked_with(store):
+    """A frame over a read-only map can be read, computed with and copied; setting a cell raises, and changes nothing."""
+    f = store.cache(make_frames, mmap_mode="r")
+    frame = f()["pandas"]
+    with pytest.raises(ValueError, match="read-only"):
+        frame.iloc[0, 0] = 5.0
+    copied = frame.copy()
+    copied.iloc[0, 0] = 5.0
+    assert frame["x"].sum() == make_frames()["pandas"]["x"].sum()
+    assert frame.groupby("s")["n"].mean().loc["a"] == make_frames()["pandas"].groupby("s")["n"].mean().loc["a"]
+    pd.testing.assert_frame_equal(f()["pandas"], make_frames()["pandas"])
+
+
+def test_a_mapped_table_is_found_compressed_and_inline(open_store):
+    """A mapping function gets tables that were stored compressed, or in the index, in memory of their own."""
+    open_store(compression="zstd").cache(make_table)()
+    assert open_store(mmap_mode="r").cache(make_table)().equals(make_table())
+    open_store().cache(make_frames)()
+    assert open_store(mmap_mode="c").cache(make_frames)()["pyarrow"].equals(make_table())
