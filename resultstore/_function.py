@@ -139,7 +139,10 @@ class CachedFunction(Generic[P, R_co]):
         ttl_s, validate = self._options.ttl_s, self._options.validate
         if ttl_s is not None and _clock.now() - row.created_at >= ttl_s:
             return True
-        return validate is not None and not validate(vault.metadata(row))
+        if validate is None:
+            return False
+        metadata = vault.metadata(row)
+        return metadata is None or not validate(metadata)
 
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""

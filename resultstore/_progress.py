@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -29,8 +30,8 @@ class Progress:
         if self.level < CALLS:
             return
         spelled = [*map(summarise, args), *(f"{name}={summarise(value)}" for name, value in kwargs.items())]
-        print("_" * _WIDTH)  # noqa: T201 -- printing is what verbose asks for
-        print(f"[Memory] Calling {self._name}...\n{self._short}({', '.join(spelled)})", flush=True)  # noqa: T201
+        _say("_" * _WIDTH)
+        _say(f"[Memory] Calling {self._name}...\n{self._short}({', '.join(spelled)})")
 
     def called(self, duration: float) -> None:
         """Say how long the computation took, in seconds."""
@@ -42,12 +43,17 @@ class Progress:
         if self.level < HITS:
             return
         place = f" from {self._place}" if self.level >= PLACES else "..."
-        print(f"[Memory]{_format_time(began - self._started)}    : Loading {self._short}{place}")  # noqa: T201
+        _say(f"[Memory]{_format_time(began - self._started)}    : Loading {self._short}{place}")
         if self.level >= HITS_LONG:
             self._line(f"{self._short} cache loaded - {_format_time(time.perf_counter() - began)}")
 
     def _line(self, text: str) -> None:
-        print(text.rjust(_WIDTH, "_"), flush=True)  # noqa: T201
+        _say(text.rjust(_WIDTH, "_"))
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a closed pipe or stream must not cost the caller the value
+        print(text, flush=True)  # noqa: T201 -- what verbose asks for
 
 
 def _format_time(seconds: float) -> str:

@@ -154,13 +154,13 @@ class Vault:
         row = self.index.fetch(key)
         return MISS if row is None or row.state != STORED else self._loader.load(key, row, mmap_mode)
 
-    def metadata(self, row: CallRow) -> dict[str, Any]:
-        """Return what a validation callback is told of a call, by joblib's names; empty if that cannot be read."""
+    def metadata(self, row: CallRow) -> dict[str, Any] | None:
+        """Return what a validation callback is told of a call, by joblib's names; None if that cannot be read."""
         try:
             duration, arguments = self.index.describe(row.id)
         except Exception as error:
             self._tell_unreadable("", error)
-            return {}
+            return None
         return {"duration": duration, "time": row.created_at, "input_args": arguments}
 
     def find(self, key: bytes) -> CallRow | None:

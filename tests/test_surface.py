@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import pickle
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -281,6 +283,18 @@ def test_a_callbacks_error_is_the_callers(store):
         f(1)
 
 
+def test_metadata_that_cannot_be_read_is_a_miss(store, monkeypatch):
+    """A callback is not asked about a call whose metadata the index cannot give; the call is computed."""
+    f = store.cache(science.count_runs, cache_validation_callback=lambda metadata: metadata["time"] > 0)
+    science.runs.clear()
+    f(1)
+    broken = sqlite3.DatabaseError("malformed")
+    with monkeypatch.context() as patch, pytest.warns(CacheWarning, match="malformed"):
+        patch.setattr(store._vault.index, "describe", lambda call_id: (_ for _ in ()).throw(broken))
+        assert f(1) == 2
+    assert f(1) == 2
+
+
 def test_a_callback_must_be_callable(store):
     """Anything else is an error at decoration, in joblib's words."""
     with pytest.raises(ValueError, match="needs to be callable"):
@@ -318,6 +332,15 @@ def test_verbose_is_a_stores_option_too(open_store, capsys):
     assert capsys.readouterr().out == ""
     open_store(verbose=10).cache(science.identity)(1)
     assert f"Loading identity from {store.location}" in capsys.readouterr().out
+
+
+def test_a_closed_stream_costs_only_the_words(store, monkeypatch):
+    """Where nothing can be printed, calls go on."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+    f = store.cache(science.identity, verbose=20)
+    assert [f(1), f(1)] == [1, 1]
 
 
 @pytest.mark.parametrize("level", ["loud", 1.5, -1])
