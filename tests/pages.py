@@ -100,7 +100,7 @@ def _console(example: Example) -> None:
         if program == "sqlite3" and shutil.which(program) is None:
             continue  # the one program that a machine with Python may lack
         for path in example.namespace.get("_written", []):
-            if path.name in command:
+            if path.name in command or f"from {path.stem} import" in _text_of(command):
                 example.namespace["_ran"].add(path)
         done = subprocess.run(
             ["bash", "-c", command],
@@ -116,6 +116,11 @@ def _console(example: Example) -> None:
         assert doctest.OutputChecker().check_output(wanted, done.stdout, FLAGS), (
             f"$ {command}\nis to print\n{wanted}\nand prints\n{done.stdout}"
         )
+
+
+def _text_of(command: str) -> str:
+    """Return the text of the files that a command names."""
+    return "".join(path.read_text() for path in map(Path, command.split()) if path.is_file())
 
 
 def _sql(example: Example) -> None:
