@@ -115,6 +115,14 @@ class Asking:
 
         Counted over the store's life and all its processes; hits of other processes as of their
         last flush.
+
+        Examples
+        --------
+        >>> square(3)
+        9
+        >>> stats = store.stats()
+        >>> stats.hits, stats.misses, stats.evictions
+        (1, 1, 0)
         """
         return Stats() if self._vault is None else _upkeep.stats(self._vault)
 

@@ -64,6 +64,20 @@ class CachedFunction(Generic[P, R_co]):
         The parameters that do not enter the key.
     store : Store
         Where the results lie.
+
+    Examples
+    --------
+    >>> @store.cache(ignore=["verbose"])
+    ... def cube(x, verbose=False):
+    ...     return x**3
+    >>> cube(2), cube(2, verbose=True)
+    (8, 8)
+    >>> cube.func(2)  # uncached
+    8
+    >>> cube.ignore
+    ('verbose',)
+    >>> cube.store is store
+    True
     """
 
     __qualname__: str
@@ -91,7 +105,13 @@ class CachedFunction(Generic[P, R_co]):
 
     @property
     def name(self) -> str:
-        """The name under which the store knows the function: ``"package.module.f"``."""
+        """The name under which the store knows the function, such as ``"package.module.f"``.
+
+        Examples
+        --------
+        >>> store.cache(abs).name
+        'builtins.abs'
+        """
         return self._identity.name
 
     # -- the way of a call
@@ -203,17 +223,37 @@ class CachedFunction(Generic[P, R_co]):
             If an argument, or something that the function closes over, cannot be keyed.
         TypeError
             If the function cannot be called so.
+
+        Examples
+        --------
+        >>> len(square.key(3)), square.key(3) == square.key(x=3)
+        (32, True)
         """
         form = self._identity.form()
         values = form.bind(*args, **kwargs)
         return form.key(self._identity.fingerprint(), form.encode(values))
 
     def fingerprint(self) -> bytes:
-        """Return the fingerprint, 32 bytes, of the function as it is now."""
+        """Return the fingerprint, 32 bytes, of the function as it is now.
+
+        Examples
+        --------
+        >>> store.find(square).first().fingerprint == square.fingerprint()
+        True
+        """
         return self._identity.fingerprint()
 
     def check_parameters(self, names: Iterable[str]) -> None:
-        """Raise `OptionError` for a name that this function's calls cannot be found by."""
+        """Raise `OptionError` for a name that this function's calls cannot be found by.
+
+        Examples
+        --------
+        >>> square.check_parameters(["x"])
+        >>> square.check_parameters(["y"])
+        Traceback (most recent call last):
+        ...
+        resultstore.errors.OptionError: ...
+        """
         self._identity.check_parameters(names)
 
     # -- one call
@@ -307,7 +347,13 @@ class CachedFunction(Generic[P, R_co]):
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
     def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Say whether a call would be a hit; nothing is computed or loaded."""
+        """Say whether a call would be a hit; nothing is computed or loaded.
+
+        Examples
+        --------
+        >>> square.check_call_in_cache(3), square.check_call_in_cache(4)
+        (True, False)
+        """
         vault = self._vault
         if vault is None:
             return False
@@ -315,7 +361,13 @@ class CachedFunction(Generic[P, R_co]):
         return row is not None and not (self._judges and self._is_outdated(vault, row))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Remove a call, its result and its record; return how many calls went, 0 or 1."""
+        """Remove a call, its result and its record; return how many calls went, 0 or 1.
+
+        Examples
+        --------
+        >>> square.forget(3), square.forget(3)
+        (1, 0)
+        """
         if self._vault is None:
             return 0
         return self._vault.forget(self.key(*args, **kwargs))
@@ -330,6 +382,11 @@ class CachedFunction(Generic[P, R_co]):
         ----------
         warn : bool, default True
             Accepted for joblib's sake; the removal is logged, not warned of.
+
+        Examples
+        --------
+        >>> square.clear()
+        1
         """
         return self.store.clear_function(self.name, self._identity.place, self._present_fingerprint())
 

@@ -28,6 +28,11 @@ class Housekeeping:
         ----------
         warn : bool, default True
             Accepted for joblib's sake; the removal is logged, not warned of.
+
+        Examples
+        --------
+        >>> store.clear()
+        1
         """
         if self._vault is None:
             return 0
@@ -44,6 +49,13 @@ class Housekeeping:
             The script or notebook of a ``__main__`` function.
         fingerprint : bytes, optional
             Also the version with this fingerprint, wherever it was defined.
+
+        Examples
+        --------
+        >>> store.clear_function("package.module.f")
+        0
+        >>> store.clear_function(square.name, fingerprint=square.fingerprint())
+        1
         """
         if self._vault is None:
             return 0
@@ -90,6 +102,15 @@ class Housekeeping:
         ------
         OptionError
             If a limit is negative or cannot be understood.
+
+        Examples
+        --------
+        >>> store.reduce_size(bytes_limit="1 GB", age_limit="30 d")
+        0
+        >>> store.reduce_size(items_limit=0)
+        1
+        >>> store.find(square).first().state
+        'evicted'
         """
         limits = Limits(
             None if bytes_limit is None else parse_size(bytes_limit, "bytes_limit", bare_is_binary=True),
@@ -111,11 +132,24 @@ class Housekeeping:
         -------
         list of Problem
             What was found; empty when all is well.
+
+        Examples
+        --------
+        >>> store.verify()
+        []
         """
         return [] if self._vault is None else _upkeep.verify(self._vault, fix=fix)
 
     def close(self) -> None:
-        """Write the access counts that wait and close all files. The next use opens them again."""
+        """Write the access counts that wait and close all files. The next use opens them again.
+
+        Examples
+        --------
+        >>> store.close()
+        >>> with Store("results") as store:  # closes at the end
+        ...     store.cache(abs)(-1)
+        1
+        """
         if self._vault is not None:
             self._vault.close()
 

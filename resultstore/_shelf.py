@@ -77,6 +77,11 @@ class Reference:
         ------
         MissingError
             If the result was cleared, evicted, or is damaged; also a ``KeyError``.
+
+        Examples
+        --------
+        >>> Reference(store, square.key(3)).get()
+        9
         """
         vault = self.store._vault
         if vault is None:
@@ -90,13 +95,26 @@ class Reference:
         return value
 
     def clear(self) -> None:
-        """Remove the result and its record from the store."""
+        """Remove the result and its record from the store.
+
+        Examples
+        --------
+        >>> square.call_and_shelve(3).clear()
+        >>> square.check_call_in_cache(3)
+        False
+        """
         if self.store._vault is not None:
             self.store._vault.forget(self.key)
 
     @property
     def record(self) -> Record | None:
-        """The facts of the call as `Store.find` gives them, or None if it was forgotten."""
+        """The facts of the call as `Store.find` gives them, or None if it was forgotten.
+
+        Examples
+        --------
+        >>> square.call_and_shelve(3).record.arguments
+        {'x': 3}
+        """
         return self.store.record(self.key)
 
     def __eq__(self, other: object) -> bool:

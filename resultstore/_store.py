@@ -104,12 +104,27 @@ class Store(Asking, Housekeeping):
 
     @property
     def location(self) -> str | os.PathLike[str] | None:
-        """The location as it was given."""
+        """The location as it was given.
+
+        Examples
+        --------
+        >>> Store("results").location
+        'results'
+        """
         return self._location
 
     @property
     def strict(self) -> bool:
-        """Whether a call that cannot be cached raises."""
+        """Whether a call that cannot be cached raises.
+
+        Examples
+        --------
+        >>> strict = Store("results", strict=True)
+        >>> strict.cache(len)(iter([]))
+        Traceback (most recent call last):
+        ...
+        resultstore.errors.DigestError: argument ...
+        """
         return bool(self._options["strict"])
 
     # -- caching

@@ -22,7 +22,13 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class FunctionStats:
-    """What the store did for one function."""
+    """What the store did for one function.
+
+    Examples
+    --------
+    >>> store.stats().by_function[square.name].misses
+    1
+    """
 
     hits: int
     misses: int
@@ -37,7 +43,16 @@ class FunctionStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What the store did, and what it holds."""
+    """What the store did, and what it holds.
+
+    Examples
+    --------
+    >>> square(3)
+    9
+    >>> stats = store.stats()
+    >>> stats.hits, stats.misses, stats.calls, stats.evictions
+    (1, 1, 1, 0)
+    """
 
     hits: int = 0
     misses: int = 0
@@ -45,13 +60,24 @@ class Stats:
     evictions: int = 0
     calls: int = 0
     nbytes: int = 0
-    """Bytes on the disk: payloads, index, journal, everything."""
+    """Bytes on the disk of payloads, index, journal, everything."""
     by_function: dict[str, FunctionStats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that `Store.verify` found."""
+    """Something that `Store.verify` found.
+
+    Examples
+    --------
+    >>> import numpy, pathlib
+    >>> _ = store.cache(numpy.negative)(numpy.ones(100_000))
+    >>> next(pathlib.Path(store.location).glob("payloads/*/*.npy")).unlink()
+    >>> store.verify()
+    [Problem(kind='missing', where='...', message='the index names this file, and it is not there', fixed=False)]
+    >>> store.verify(fix=True)[0].fixed
+    True
+    """
 
     kind: str
     """``"index"``, ``"missing"``, ``"damaged"``, ``"orphan"``, ``"unused"`` or ``"totals"``."""

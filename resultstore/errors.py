@@ -37,7 +37,17 @@ __all__ = [
 
 
 class StoreError(Exception):
-    """The base of every error of resultstore."""
+    """The base of every error of resultstore.
+
+    Examples
+    --------
+    >>> from resultstore import StoreError
+    >>> try:
+    ...     square.get(4)
+    ... except StoreError as error:
+    ...     print(type(error).__name__)
+    MissingError
+    """
 
 
 class OptionError(StoreError, ValueError):
@@ -49,6 +59,13 @@ class OptionError(StoreError, ValueError):
         The option's name.
     value : object
         What was given.
+
+    Examples
+    --------
+    >>> Store("results", size_limit="much")
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.OptionError: size_limit='much': write a number of bytes, ...
     """
 
     def __init__(self, option: str, value: object, problem: str) -> None:
@@ -62,15 +79,48 @@ class OptionError(StoreError, ValueError):
 
 
 class FunctionError(StoreError, TypeError):
-    """A function of this kind cannot be cached; the message says what can be done instead."""
+    """A function of this kind cannot be cached; the message says what can be done instead.
+
+    Examples
+    --------
+    >>> @store.cache
+    ... def numbers():
+    ...     yield 1
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.FunctionError: ...
+    """
 
 
 class LocationError(StoreError, NotADirectoryError):
-    """The store's place exists and is not a directory."""
+    """The store's place exists and is not a directory.
+
+    Examples
+    --------
+    >>> open("notes.txt", "w").close()
+    >>> Store("notes.txt")
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.LocationError: ...notes.txt is a file: a store is a directory...
+    """
 
 
 class SchemaError(StoreError, RuntimeError):
-    """The index was written by a newer resultstore, or by something else; it is left untouched."""
+    """The index was written by a newer resultstore, or by something else; it is left untouched.
+
+    Examples
+    --------
+    >>> import os, sqlite3
+    >>> os.mkdir("newer")
+    >>> with sqlite3.connect("newer/index.sqlite") as index:
+    ...     _ = index.execute("PRAGMA user_version = 99")
+    ...     _ = index.execute("CREATE TABLE call (id)")
+    >>> index.close()
+    >>> Store("newer")
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.SchemaError: ...
+    """
 
 
 class DigestError(StoreError, TypeError):
@@ -80,6 +130,13 @@ class DigestError(StoreError, TypeError):
     ----------
     where : str
         The argument or dependency, as far as it is known: ``""`` or ``"argument 'x'"``.
+
+    Examples
+    --------
+    >>> square.key(object())
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.DigestError: argument 'x': a builtins.object has no digest that could be trusted
     """
 
     def __init__(self, problem: str, where: str = "") -> None:
@@ -88,7 +145,14 @@ class DigestError(StoreError, TypeError):
         self.where = where
 
     def at(self, where: str) -> DigestError:
-        """Return the same error, said of a named place."""
+        """Return the same error, said of a named place.
+
+        Examples
+        --------
+        >>> from resultstore import DigestError
+        >>> DigestError("no digest").at("argument 'x'")
+        DigestError("argument 'x': no digest")
+        """
         return DigestError(self.problem, where)
 
     def __reduce__(self) -> tuple[type[DigestError], tuple[str, str]]:
@@ -96,23 +160,78 @@ class DigestError(StoreError, TypeError):
 
 
 class UnstorableError(StoreError, TypeError):
-    """A result cannot be written so that a hit would return the same again."""
+    """A result cannot be written so that a hit would return the same again.
+
+    Examples
+    --------
+    Within a call it becomes a warning; the value is returned.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     _ = store.cache(lambda: (n for n in "abc"))()
+    >>> print(told[0].message)
+    __main__.<lambda>: a result of type generator is not stored: ...
+    """
 
 
 class DamagedError(StoreError, ValueError):
-    """Stored bytes are not the bytes that were written, or cannot be read as their format."""
+    """Stored bytes are not the bytes that were written, or cannot be read as their format.
+
+    Examples
+    --------
+    >>> import numpy, pathlib
+    >>> from resultstore import DamagedError, MissingError
+    >>> _ = store.cache(numpy.negative)(numpy.ones(100_000))
+    >>> store.close()
+    >>> file = next(pathlib.Path(store.location).glob("payloads/*/*.npy"))
+    >>> _ = file.write_bytes(b"garbage")
+    >>> try:
+    ...     store.find()[0].load()
+    ... except MissingError as error:
+    ...     isinstance(error.__cause__, DamagedError)
+    True
+    """
 
 
 class MissingError(StoreError, KeyError):
-    """Nothing is stored for this call, or its payload was evicted."""
+    """Nothing is stored for this call, or its payload was evicted.
+
+    Examples
+    --------
+    >>> square.get(4)
+    Traceback (most recent call last):
+    ...
+    resultstore.errors.MissingError: the result of ...square with key ... is not stored: no such call is known here...
+    """
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
 class BusyError(StoreError, TimeoutError):
-    """Another process kept the write gate for longer than a call may wait."""
+    """Another process kept the write gate for longer than a call may wait, 10 s.
+
+    Examples
+    --------
+    >>> from resultstore import BusyError
+    >>> try:
+    ...     store.clear()
+    ... except BusyError:
+    ...     print("try again later")
+    1
+    """
 
 
 class CacheWarning(UserWarning):
-    """Caching could not do its work for a call; the value that the call returned is right."""
+    """Caching could not do its work for a call; the value that the call returned is right.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from resultstore import CacheWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", CacheWarning)
+    ...     store.cache(sum)(iter([1, 2]))
+    3
+    """

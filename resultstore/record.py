@@ -18,12 +18,24 @@ _DIGEST_NBYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An argument that the index describes but does not hold, such as an array."""
+    """An argument that the index describes but does not hold, such as an array.
+
+    Examples
+    --------
+    >>> total = store.cache(lambda numbers: sum(numbers))
+    >>> total(range(3))
+    3
+    >>> argument = store.find(total).first().arguments["numbers"]
+    >>> argument
+    <range(0, 3)>
+    >>> argument.kind, argument.text
+    ('range', 'range(0, 3)')
+    """
 
     kind: str
     """The type's name."""
     text: str
-    """What it was, in short: ``"ndarray 512x512 float64"``."""
+    """What it was, in short, such as ``"ndarray 512x512 float64"``."""
     token: bytes | None = None
     """Its digest (or short encoding), or None if it was ignored."""
 
@@ -49,8 +61,10 @@ class Record:
     arguments : dict
         Argument names and values, as they were before the function ran. Numbers and short strings are
         themselves, everything else is a `Summary`.
-    created_at, accessed_at : datetime
-        When it was computed and last asked for, in UTC.
+    created_at : datetime
+        When it was computed, in UTC.
+    accessed_at : datetime
+        When it was last asked for, in UTC.
     access_count : int
         How many hits it has had.
     duration : float
@@ -63,6 +77,16 @@ class Record:
         The call's key, 32 bytes.
     note : str or None
         Why it is not stored.
+
+    Examples
+    --------
+    >>> record = store.find(square).first()
+    >>> record
+    <record of ...square(x=3): version 1, stored, computed ... UTC in ...>
+    >>> record.arguments, record.state, record.access_count
+    ({'x': 3}, 'stored', 0)
+    >>> record.key == square.key(3)
+    True
     """
 
     function: str
@@ -88,7 +112,13 @@ class Record:
 
     @property
     def key_hex(self) -> str:
-        """The call's key as text."""
+        """The call's key as text, 64 hexadecimal digits.
+
+        Examples
+        --------
+        >>> store.find(square).first().key_hex == square.key(3).hex()
+        True
+        """
         return self.key.hex()
 
     def load(self, mmap_mode: str | bool | None = False) -> Any:
@@ -103,6 +133,11 @@ class Record:
         ------
         MissingError
             If the payload was evicted, cleared, never stored, or is damaged.
+
+        Examples
+        --------
+        >>> store.find(square).first().load()
+        9
         """
         return self._load(self, mmap_mode)
 
@@ -122,6 +157,19 @@ class Records(Sequence[Record]):
 
     Nothing is read before it is asked for: ``len``, iteration (in pages), slices and single records
     each ask the index anew. No payload is opened until `Record.load`.
+
+    Examples
+    --------
+    >>> records = store.find(square)
+    >>> len(records)
+    1
+    >>> [record.arguments["x"] for record in records]
+    [3]
+    >>> records
+    function   version  arguments  created (UTC)  duration  size  hits  state
+    ...square  1        x=3        ...                      8 B   0     stored
+    >>> store.find(square, x=4)
+    no calls
     """
 
     def __init__(self, source: RecordSource, start: int = 0, stop: int | None = None) -> None:
@@ -165,7 +213,15 @@ class Records(Sequence[Record]):
         raise IndexError(f"there is no record number {index}")
 
     def first(self) -> Record | None:
-        """Return the newest record, or None."""
+        """Return the newest record, or None.
+
+        Examples
+        --------
+        >>> store.find(square).first().load()
+        9
+        >>> store.find(square, x=4).first() is None
+        True
+        """
         page = self._source.page(self._start, 1) if self._stop is None or self._start < self._stop else []
         return page[0] if page else None
 
