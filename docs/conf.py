@@ -15,7 +15,7 @@ nitpicky = True
 default_role = "py:obj"
 nitpick_ignore_regex = [
     ("py:.*", r"(typing|collections\.abc|datetime|os|pathlib)\..*"),  # no pages of others are fetched
-    ("py:class", r"(P|R|R_co|optional|callable)"),
+    ("py:class", r"(callable|datetime)"),
 ]
 
 autodoc_typehints = "none"  # the docstrings name types, units and defaults

@@ -69,7 +69,7 @@ class Use:
     access_count: int
     """Hits."""
     created_at: float
-    """When it was computed: seconds since the epoch."""
+    """When it was computed, in seconds since the epoch."""
     duration: float
     """How long that took, in seconds."""
     nbytes: int

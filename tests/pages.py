@@ -25,9 +25,9 @@ import textwrap
 from pathlib import Path
 
 from sybil import Example, Sybil
+from sybil.evaluators.doctest import DocTestEvaluator
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.abstract.doctest import DocTestStringParser
-from sybil.evaluators.doctest import DocTestEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(__file__).parent.parent
@@ -91,7 +91,10 @@ def _python(example: Example) -> None:
 
 def _console(example: Example) -> None:
     """Run each command, with this interpreter first on the path and warnings as errors."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONWARNINGS": "error"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONWARNINGS": "error",
+    }
     for step in re.split(r"^(?=\$ )", textwrap.dedent(example.parsed), flags=re.MULTILINE):
         if not step:
             continue

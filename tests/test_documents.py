@@ -15,7 +15,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +25,9 @@ from resultstore import Reference, Store, errors
 from resultstore._facts import STATES
 from resultstore._index import schema
 from resultstore._loading import _SCALARS
+from resultstore.eviction import POLICIES
 from resultstore.formats import adapters, atoms, compression, registry, tree
+from resultstore.testing import strategies
 from tests import pages
 
 ROOT = pages.ROOT
@@ -133,7 +134,9 @@ def test_every_public_thing_has_an_example(name, thing):
 
 def test_every_contract_is_shown_at_work():
     """Every name of resultstore.testing stands in an example of a page that is run."""
-    shown = "".join(text for page in pages.documents() for language, text in pages.fences(page) if language in pages.RUN)
+    shown = "".join(
+        text for page in pages.documents() for language, text in pages.fences(page) if language in pages.RUN
+    )
     for name in resultstore.testing.__all__:
         assert name in shown, name
 
@@ -145,7 +148,11 @@ def test_the_reference_has_every_public_thing():
     """Every public name at the root and in resultstore.testing is built into the reference, and listed in its table."""
     reference = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     built = set(re.findall(r"^\.\. auto\w+:: resultstore\.([\w.]+)$", reference, flags=re.MULTILINE))
-    assert built == {*resultstore.__all__, *(f"testing.{name}" for name in resultstore.testing.__all__)}
+    shipped = {f"testing.{name}" for name in resultstore.testing.__all__}
+    policies = {f"eviction.{name}" for name in ("LRU", "POLICIES", "Policy", "Use")}
+    assert built == {*resultstore.__all__, *shipped, *policies, "testing.strategies"}
+    for name in (*resultstore.testing.__all__, *strategies.__all__):
+        assert re.search(rf"`{name}\b", read("reference/testing.md")), name
     listed = read("reference/index.md") + read("reference/errors.md")
     for name in resultstore.__all__:
         assert f"`{name}`" in listed, name
@@ -178,6 +185,12 @@ def test_every_error_is_described():
     assert set(rows) == set(kinds)
     for name, kind in kinds.items():
         assert rows[name] in {base.__name__ for base in kind.__mro__[1:]}, name
+
+
+def test_every_policy_is_described():
+    """Every policy of eviction that ships stands on its page."""
+    for name in POLICIES:
+        assert f"`{name.upper()}`" in read("reference/eviction.md"), name
 
 
 def strings_of(module: str, name: str, position: int) -> set[str]:
@@ -293,7 +306,11 @@ def results():
         "array": np.arange(6.0).reshape(2, 3),
         "large": np.asfortranarray(np.arange(40_000.0).reshape(200, 200)),
         "bytes": b"x" * 5000,
-        "tree": {"a": (1, 2.5, -0.0, math.inf, 2j), "b": [{1}, frozenset([2]), slice(1, None), range(3), ...], 3: shared},
+        "tree": {
+            "a": (1, 2.5, -0.0, math.inf, 2j),
+            "b": [{1}, frozenset([2]), slice(1, None), range(3), ...],
+            3: shared,
+        },
         "shared": [shared, shared],
         "odd": ["\ud800", 2**3000, b"few", bytearray(b"more"), np.float32(1.5), collections.OrderedDict(a=1)],
         "objects": np.array([[1, "a"], [None, [2]]], dtype=object),
@@ -325,7 +342,11 @@ def test_a_stranger_can_read_a_store(tmp_path, options):
         "print(pickle.dumps(got).hex())"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, *names], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", program, *names],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     got = pickle.loads(bytes.fromhex(done.stdout))
@@ -347,7 +368,8 @@ def test_a_stranger_can_read_a_store(tmp_path, options):
 def test_documents_link_to_what_is_there():
     """Every relative link of a document leads to a file."""
     for page in pages.documents():
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
@@ -356,7 +378,7 @@ def test_the_house_has_every_module():
     text = sections(read("design/architecture.md"))["The house"]
     for path in (ROOT / "resultstore").iterdir():
         name = path.stem
-        if path.suffix == ".py" and not name.startswith("__") or (path / "__init__.py").exists():
+        if (path.suffix == ".py" and not name.startswith("__")) or (path / "__init__.py").exists():
             assert f"`{name}`" in text or f"resultstore.{name}`" in text, name
 
 
