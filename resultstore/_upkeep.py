@@ -31,10 +31,13 @@ class FunctionStats:
     """
 
     hits: int
+    """Calls that were answered from the store."""
     misses: int
+    """Calls that were computed."""
     seconds_saved: float
     """Compute time that hits made unnecessary, in seconds."""
     evictions: int
+    """Results that were removed to free space."""
     calls: int
     """Stored calls."""
     nbytes: int
@@ -55,13 +58,19 @@ class Stats:
     """
 
     hits: int = 0
+    """Calls that were answered from the store."""
     misses: int = 0
+    """Calls that were computed."""
     seconds_saved: float = 0.0
+    """Compute time that hits made unnecessary, in seconds."""
     evictions: int = 0
+    """Results that were removed to free space."""
     calls: int = 0
+    """Stored calls."""
     nbytes: int = 0
     """Bytes on the disk of payloads, index, journal, everything."""
     by_function: dict[str, FunctionStats] = field(default_factory=dict)
+    """The same for each function, by its full name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,11 @@ class Problem:
     kind: str
     """``"index"``, ``"missing"``, ``"damaged"``, ``"orphan"``, ``"unused"`` or ``"totals"``."""
     where: str
+    """The file below the store, or the row, that is meant."""
     message: str
+    """What is wrong with it."""
     fixed: bool = False
+    """Whether ``verify(fix=True)`` mended it."""
 
 
 def drop_in_batches(

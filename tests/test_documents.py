@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import collections
+import dataclasses
 import datetime
 import decimal
 import doctest
 import importlib
 import inspect
+import itertools
 import math
 import pickle
 import re
 import sqlite3
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
+from blake3 import blake3
 
 import resultstore
 import resultstore.testing
@@ -156,6 +160,20 @@ def test_the_reference_has_every_public_thing():
     listed = read("reference/index.md") + read("reference/errors.md")
     for name in resultstore.__all__:
         assert f"`{name}`" in listed, name
+
+
+def test_every_field_is_described():
+    """Every field of a public record of facts has its words: in the class's docstring, or below the field."""
+    for name in ("Record", "Summary", "Stats", "FunctionStats", "Problem"):
+        kind = getattr(resultstore, name)
+        nodes = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
+        told = {
+            node.target.id
+            for node, after in itertools.pairwise(nodes)
+            if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr)
+        }
+        for field in dataclasses.fields(kind):
+            assert field.name.startswith("_") or field.name in told or f"\n    {field.name} : " in kind.__doc__, field
 
 
 @pytest.mark.parametrize(("title", "function"), [("Store", Store), ("Options of `cache`", Store.cache)])
@@ -360,6 +378,36 @@ def test_a_stranger_can_read_a_store(tmp_path, options):
         np.testing.assert_equal(got[name], value, err_msg=name)
         if name != "values":
             assert type(got[name]) is type(value), name
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}], ids=str)
+def test_a_stranger_can_check_a_store(tmp_path, options):
+    """Checksums and digests are made as the pages say: of payloads inline, in files and compressed, and of calls."""
+    with Store(tmp_path / "results", **options) as store:
+        for name in [*results(), "frame"]:
+            store.cache(produce)(name)
+    index = sqlite3.connect(tmp_path / "results" / "index.sqlite")
+    columns = "id, digest, checksum, format, codec, head_nbytes, dtype, shape, memory_order, file, inline"
+    payloads = {row[0]: row for row in index.execute(f"SELECT {columns} FROM payload")}
+    for _, digest, checksum, name, codec, head, *_, file, inline in payloads.values():
+        data = inline if file is None else (tmp_path / "results" / "payloads" / file).read_bytes()
+        cut = 0 if codec else head
+        assert blake3(data[:cut] + blake3(data[cut:]).digest()).digest() == checksum
+        if name in ("arrow", "json") and codec is None:
+            assert blake3(b"resultstore leaf 1\0" + name.encode() + b"\0" + blake3(data).digest()).digest() == digest
+    query = "SELECT id, key, checksum, kind, integer, number, leaf_count, text FROM call"
+    for call, key, checksum, *facts in index.execute(query).fetchall():
+        kind, integer, number, count, text = facts
+        parts = [key, f"{kind}|{integer}|{number!r}|{count}|{text}".encode()]
+        for payload, writeable in index.execute(
+            "SELECT payload_id, writeable FROM result_leaf WHERE call_id = ? ORDER BY position", (call,)
+        ):
+            _, digest, _, name, _, _, dtype, shape, order, *_ = payloads[payload]
+            parts += [f"|{name}|{dtype}|{shape}|{order}|{writeable}|".encode(), digest]
+        assert blake3(b"".join(parts)).digest(16) == checksum
+    index.close()
+    assert {row[3] for row in payloads.values()} >= {"npy", "arrow", "bytes", "json"}
+    assert (options == {}) == all(row[4] is None for row in payloads.values())
 
 
 # -- the house of documents
