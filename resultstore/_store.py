@@ -31,7 +31,8 @@ class Store(Asking, Housekeeping):
         at least 1 MB. The least recently used results are evicted to keep it; their records stay.
         By default there is no limit and nothing is ever evicted.
     allow_pickle : bool, optional
-        Whether results that are neither plain values nor arrays may be pickled, and pickles read.
+        Whether results that are neither plain values, arrays nor tables may be pickled, and pickles
+        read.
         By default yes, unless others can write to the directory.
     strict : bool, default False
         Raise `DigestError` where a call would otherwise run uncached with a warning.
@@ -46,9 +47,6 @@ class Store(Asking, Housekeeping):
         What is printed: nothing at 0; each computation from 1; each hit from 2, with its duration
         from 5 and the place from 10. The words are joblib's.
 
-    All of the last three are taken over by functions that do not say otherwise, and never enter a
-    key: what was stored one way is found and read under another.
-
     Raises
     ------
     OptionError
@@ -58,6 +56,11 @@ class Store(Asking, Housekeeping):
         If the location is a file.
     SchemaError
         If the index there was written by a newer resultstore, or by another program.
+
+    Notes
+    -----
+    The last three options are taken over by functions that do not say otherwise, and never enter a
+    key: what was stored one way is found and read under another.
 
     Examples
     --------

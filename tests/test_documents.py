@@ -136,13 +136,14 @@ def test_every_public_thing_has_an_example(name, thing):
     assert text.index(">>>") > 0
 
 
-def test_every_contract_is_shown_at_work():
-    """Every name of resultstore.testing stands in an example of a page that is run."""
+def test_everything_for_tests_is_shown_at_work():
+    """Every name of resultstore.testing and its strategies stands in an example that is run, of a page or its docstring."""
     shown = "".join(
         text for page in pages.documents() for language, text in pages.fences(page) if language in pages.RUN
     )
-    for name in resultstore.testing.__all__:
-        assert name in shown, name
+    for name in (*resultstore.testing.__all__, *strategies.__all__):
+        thing = getattr(resultstore.testing, name, None) or getattr(strategies, name)
+        assert name in shown or ">>>" in (inspect.getdoc(thing) or ""), name
 
 
 # -- what the reference must name
@@ -151,7 +152,7 @@ def test_every_contract_is_shown_at_work():
 def test_the_reference_has_every_public_thing():
     """Every public name at the root and in resultstore.testing is built into the reference, and listed in its table."""
     reference = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
-    built = set(re.findall(r"^\.\. auto\w+:: resultstore\.([\w.]+)$", reference, flags=re.MULTILINE))
+    built = set(re.findall(r"^\.\. auto\w+:: resultstore\.([\w.]+)(?:\(\))?$", reference, flags=re.MULTILINE))
     shipped = {f"testing.{name}" for name in resultstore.testing.__all__}
     policies = {f"eviction.{name}" for name in ("LRU", "POLICIES", "Policy", "Use")}
     assert built == {*resultstore.__all__, *shipped, *policies, "testing.strategies"}

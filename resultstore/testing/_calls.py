@@ -22,7 +22,19 @@ _OMITTED: Any = object()
 
 
 class SameCall(NamedTuple):
-    """A function, and two spellings of one call of it."""
+    """A function, and two spellings of one call of it.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(database=None, deadline=None)
+    ... @given(calls())
+    ... def check(call):
+    ...     assert isinstance(call, SameCall)
+    ...     args, kwargs = call.one
+    ...     call.func(*args, **kwargs)
+    >>> check()
+    """
 
     func: Callable[..., dict[str, Any]]
     """Returns what its parameters received, by name."""

@@ -10,7 +10,14 @@ from typing import Any
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two values cannot be told apart; see `assert_same`."""
+    """Say whether two values cannot be told apart; see `assert_same`.
+
+    Examples
+    --------
+    >>> from resultstore.testing import same
+    >>> same([1, 2.0], [1, 2.0]), same([1, 2.0], [1, 2])
+    (True, False)
+    """
     try:
         assert_same(one, other)
     except AssertionError:
