@@ -174,7 +174,9 @@ def test_every_field_is_described():
             if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr)
         }
         for field in dataclasses.fields(kind):
-            assert field.name.startswith("_") or field.name in told or f"\n    {field.name} : " in kind.__doc__, field
+            assert field.name.startswith("_") or field.name in told or f"\n{field.name} : " in inspect.getdoc(kind), (
+                field
+            )
 
 
 @pytest.mark.parametrize(("title", "function"), [("Store", Store), ("Options of `cache`", Store.cache)])
