@@ -56,7 +56,7 @@ class Asking:
         9
         """
         if isinstance(function, CachedFunction):
-            function.check_parameters(arguments)
+            function._check_parameters(arguments)
             name: str | None = function.name
         else:
             if not (function is None or isinstance(function, str) or callable(function)):

@@ -86,7 +86,8 @@ class ResultFacts:
 
     kind: str
     """``"none"``, ``"bool"``, ``"int"``, ``"float"``, ``"str"``, ``"tree"`` (the skeleton is in
-    ``text``), ``"leaf"`` (the result is its only leaf) or ``"skeleton"`` (leaf 0 holds the skeleton)."""
+    ``text``), ``"leaf"`` (the result is its only leaf), ``"json"`` or ``"pickle"`` (the last leaf holds
+    the skeleton)."""
     integer: int | None = None
     number: float | None = None
     text: str | None = None

@@ -8,6 +8,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
@@ -80,6 +81,10 @@ class CachedFunction(Generic[P, R_co]):
     True
     """
 
+    # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
+    __slots__ = (
+        "__dict__", "__weakref__", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault",
+    )  # fmt: skip
     __qualname__: str
 
     def __init__(
@@ -102,6 +107,7 @@ class CachedFunction(Generic[P, R_co]):
         self._judges = options.ttl_s is not None or options.validate is not None
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
+        self._twins: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -243,17 +249,8 @@ class CachedFunction(Generic[P, R_co]):
         """
         return self._identity.fingerprint()
 
-    def check_parameters(self, names: Iterable[str]) -> None:
-        """Raise `OptionError` for a name that this function's calls cannot be found by.
-
-        Examples
-        --------
-        >>> square.check_parameters(["x"])
-        >>> square.check_parameters(["y"])
-        Traceback (most recent call last):
-        ...
-        resultstore.errors.OptionError: ...
-        """
+    def _check_parameters(self, names: Iterable[str]) -> None:
+        """Raise `OptionError` for a name that this function's calls cannot be found by."""
         self._identity.check_parameters(names)
 
     # -- one call
@@ -404,20 +401,27 @@ class CachedFunction(Generic[P, R_co]):
             return _rebuild, (self.store, self.func, self.ignore, self._options)
         if self.__module__ not in ("__main__", "__mp_main__"):
             return str(self.__qualname__)
-        # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. The portable
-        # twin lets each of them do as it does with a plain function.
-        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore, self._options)
+        # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. Portable twins
+        # let each of them do as it does with plain functions.
+        options = replace(self._options, validate=self._portable_callback)
+        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore, options)
 
-    @functools.cached_property
-    def _portable(self) -> Callable[..., Any]:
+    @property
+    def _portable(self) -> Any:
         """A twin of the function that can be found again under its qualified name, as pickle demands."""
-        func: Any = self.func
+        return self._twin("_portable", self.func)
+
+    @property
+    def _portable_callback(self) -> Any:
+        """The same of the validation callback."""
+        return self._twin("_portable_callback", self._options.validate)
+
+    def _twin(self, name: str, func: Any) -> Any:
         if type(func) is not types.FunctionType:
-            return self.func
-        twin = types.FunctionType(func.__code__, func.__globals__, func.__name__, func.__defaults__, func.__closure__)
-        twin.__kwdefaults__, twin.__doc__, twin.__module__ = func.__kwdefaults__, func.__doc__, func.__module__
-        twin.__qualname__ = f"{self.__qualname__}._portable"
-        return twin
+            return func
+        if name not in self._twins:
+            self._twins[name] = _make_twin(func, self.__module__, f"{self.__qualname__}.{name}")
+        return self._twins[name]
 
     def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...], CallOptions]) -> None:
         if "func" in self.__dict__:  # found by name: it is what it is in this process
@@ -425,7 +429,14 @@ class CachedFunction(Generic[P, R_co]):
         func, store, ignore, options = state
         if func.__qualname__.endswith("._portable"):
             func.__qualname__ = func.__qualname__.removesuffix("._portable")
-        self.__dict__.update(CachedFunction(func, store, ignore, options).__dict__)
+        CachedFunction.__init__(self, func, store, ignore, options)
+
+
+def _make_twin(func: types.FunctionType, module: str, qualname: str) -> types.FunctionType:
+    twin = types.FunctionType(func.__code__, func.__globals__, func.__name__, func.__defaults__, func.__closure__)
+    twin.__kwdefaults__, twin.__doc__ = func.__kwdefaults__, func.__doc__
+    twin.__module__, twin.__qualname__ = module, qualname
+    return twin
 
 
 def _rebuild(

@@ -235,10 +235,11 @@ class Vault:
     def _mapped(self, key: bytes, mmap_mode: str, value: Any) -> Any:
         """Return the map of a result that was just stored, so that the first call gives what later ones will."""
         try:
-            return self.load(key, mmap_mode)
-        except Exception as error:  # evicted meanwhile, or no handle free: the value itself is right too
+            mapped = self.load(key, mmap_mode)
+        except Exception as error:  # no handle free, say: the value itself is right too
             logger.debug("a stored result could not be mapped: %s", error)
             return value
+        return value if mapped is MISS else mapped  # evicted or cleared meanwhile
 
     def _refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""

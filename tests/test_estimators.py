@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import functools
 import io
+import subprocess
 import sys
 import types
 
@@ -235,3 +237,71 @@ def test_a_store_is_taken_for_a_memory(folder):
     store = Store(folder, verbose=0)
     assert check_memory(store) is store
     assert clone(Pipeline([("p", PCA())], memory=store)).memory == store
+
+
+class Meta(type):
+    """A metaclass of the user's own, which may do anything."""
+
+
+class Made(BaseEstimator, metaclass=Meta):  # type: ignore[misc, metaclass]
+    """An estimator made by it."""
+
+
+class Forgets(BaseEstimator):  # type: ignore[misc]
+    """An estimator that does not tell all of itself."""
+
+    def __getstate__(self):
+        return {}
+
+
+@pytest.mark.parametrize("estimator", [Made(), Forgets()])
+def test_what_hides_behaviour_is_refused(estimator):
+    """Estimators of a metaclass of one's own, or that say for themselves what is kept, have no digest."""
+    with pytest.raises(DigestError):
+        digest(estimator)
+
+
+def test_attributes_of_methods_count():
+    """A value that hangs on a method is part of what the class does."""
+    one, other = make_class(), make_class()
+    one.fit.limit = other.fit.limit = 3
+    assert digest(one()) == digest(other())
+    other.fit.limit = 4
+    assert digest(one()) != digest(other())
+
+
+def test_a_patched_class_is_not_vouched_for(monkeypatch):
+    """A method that somebody put into an installed class, or an installed function replaced, changes the digest."""
+    before = digest(StandardScaler())
+    monkeypatch.setattr(StandardScaler, "transform", lambda self, X: X)
+    assert digest(StandardScaler()) != before
+    import sklearn.feature_selection._univariate_selection as module
+
+    before = digest(SelectKBest(module.f_classif))
+
+    @functools.wraps(module.f_classif)
+    def mine(X, y):
+        return X[0]
+
+    monkeypatch.setattr(module, "f_classif", mine)
+    with pytest.raises(DigestError):
+        digest(SelectKBest(mine))
+    assert before
+
+
+def test_a_module_that_hides_one_of_pythons_is_the_users(tmp_path):
+    """A class in a user's chunk.py counts with its code, though Python has a module of that name."""
+    (tmp_path / "run.py").write_text(
+        "import chunk, sys\nfrom resultstore import digest\nprint(digest(chunk.Scale(3)).hex())\n"
+    )
+    seen = set()
+    for factor in (2, 3):
+        (tmp_path / "chunk.py").write_text(
+            "from sklearn.base import BaseEstimator\nclass Scale(BaseEstimator):\n    def __init__(self, k=1):\n"
+            f"        self.k = k\n    def transform(self, X):\n        return X * {factor}\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-B", "run.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        seen.add(done.stdout)
+    assert len(seen) == 2

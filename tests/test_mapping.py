@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -349,3 +351,55 @@ def test_a_mapped_table_is_found_compressed_and_inline(open_store):
     assert open_store(mmap_mode="r").cache(make_table)().equals(make_table())
     open_store().cache(make_frames)()
     assert open_store(mmap_mode="c").cache(make_frames)()["pyarrow"].equals(make_table())
+
+
+@pytest.mark.parametrize("make", [make_table, lambda: pd.DataFrame({"s": pd.Categorical(["a", "b"] * 3000)})])
+def test_a_mapped_table_with_offsets_is_verified_once(open_store, folder, make):
+    """Where a wrong byte could crash the process, a mapped table's checksum is verified at its first load; not twice."""
+    open_store(mmap_mode="r").cache(make)()
+    (path,) = (folder / "payloads").rglob("*.arrow")
+    f = open_store(mmap_mode="r").cache(make)
+    f()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resultstore._loading._hash", lambda *args: pytest.fail("hashed again"))
+        f()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 255
+    path.write_bytes(data)
+    with pytest.warns(CacheWarning, match="not those that were written"):
+        open_store(mmap_mode="r").cache(make)()
+
+
+def test_a_mapped_table_of_numbers_is_not_read(open_store):
+    """A table without offsets is mapped without reading it, also by a process that did not write it."""
+
+    def numbers():
+        return pa.table({"x": np.arange(50_000), "y": np.zeros(50_000)})
+
+    open_store(mmap_mode="r").cache(numbers)()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resultstore._loading._hash", lambda *args: pytest.fail("read"))
+        assert open_store(mmap_mode="r").cache(numbers)().equals(numbers())
+
+
+def test_a_result_that_goes_before_it_is_mapped_is_returned(store):
+    """A call that is forgotten by another thread between storing and mapping gives the function's own array."""
+    f = store.cache(science.slow_block, mmap_mode="r")
+
+    class Forgetful(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("stored"):
+                f.forget(3)
+
+    handler = Forgetful()
+    logger = logging.getLogger("resultstore")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        value = f(3)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert type(value) is np.ndarray
+    assert (value == 3).all()

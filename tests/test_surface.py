@@ -12,6 +12,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -410,3 +411,30 @@ def test_the_names_of_joblib_are_there(store):
     for name in ("cache", "clear", "eval", "reduce_size", "location"):
         assert hasattr(store, name), name
     assert resultstore.Reference is Reference
+
+
+def test_a_wrapper_around_a_cached_function_travels(store):
+    """functools.wraps copies nothing of our insides into a wrapper, so that cloudpickle can send it."""
+    cached = store.cache(science.square)
+
+    @functools.wraps(cached)
+    def wrapper(x):
+        return cached(x) + 1
+
+    assert cloudpickle.loads(cloudpickle.dumps(wrapper))(3) == 10
+    assert wrapper.__wrapped__ is cached
+
+
+def test_a_callback_of_a_script_travels_to_workers(folder, tmp_path):
+    """A script's function with a lambda for a callback goes to a pool by name, as it does without one."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, sys, joblib\nfrom resultstore import Store\nstore = Store(sys.argv[1])\n"
+        "@store.cache(cache_validation_callback=lambda metadata: True)\ndef f(x):\n    return x + 1\n"
+        "@store.cache(cache_validation_callback=joblib.expires_after(days=1))\ndef g(x):\n    return x + 2\n"
+        "if __name__ == '__main__':\n    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
+        "        print(pool.map(f, [1, 2]), pool.map(g, [1]))\n"
+        "    print(joblib.Parallel(2)(joblib.delayed(f)(i) for i in (3, 4)))\n"
+    )
+    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "[2, 3] [3]\n[4, 5]\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 
+from resultstore import CacheWarning
+from resultstore.formats import adapters
+from resultstore.formats.base import is_for_the_user
 from resultstore.testing import assert_same
 from tests.tables import ARROW_ARRAYS, ARROW_TABLES, REFUSED_BY_ARROW, assert_same_pandas, is_same_arrow, through_bytes
 from tests.test_tables import compare, hits
@@ -222,3 +226,50 @@ def test_sharing_of_tables_survives(places):
     kind, back = through_bytes([pool[i] for i in places])
     assert kind == "tree"
     assert [[a is b for b in back] for a in back] == [[a == b for b in places] for a in places]
+
+
+def test_storing_a_sparse_matrix_leaves_it_as_it_was(store):
+    """A matrix learns nothing of itself by being stored, so changes in place do what they would have done."""
+
+    def make():
+        return sparse.csr_matrix((np.array([1.0, 2, 3]), np.array([2, 1, 0]), np.array([0, 3])), shape=(1, 3))
+
+    f = store.cache(make)
+    for _ in range(2):
+        matrix = f()
+        assert vars(matrix).keys() == vars(make()).keys()
+        matrix.indices[:] = [2, 1, 0]
+        matrix.sort_indices()
+        assert matrix.indices.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "coo_array"])
+def test_indices_beyond_a_sparse_matrix_are_damage(kind):
+    """A tampered shape is refused before scipy writes out of bounds."""
+    node = adapters.take(getattr(sparse, kind)(np.eye(5)))
+    with pytest.raises(Exception, match=r"coordinates|ind"):
+        adapters.build(node.tag, [(2, 2), *list(node.parts)[1:]])
+
+
+@pytest.mark.parametrize("make", [
+    lambda: pl.DataFrame({"a\0b": [1]}),
+    lambda: pa.RecordBatch.from_pandas(pd.DataFrame(index=range(3)), preserve_index=False),
+])  # fmt: skip
+def test_what_a_library_panics_at_is_returned_all_the_same(store, make, capfd):
+    """What an adapter cannot keep whole, be it by a panic that is no Exception, reaches the caller, and hits if it can."""
+    f = store.cache(make)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheWarning)
+        value = f()
+    assert type(value) is type(make())
+    assert store.verify() == []
+    if f.check_call_in_cache():
+        assert type(f()) is type(value)
+
+
+def test_only_panics_are_stopped():
+    """Interrupts and exits go through wherever a library's failure is stopped."""
+    assert is_for_the_user(KeyboardInterrupt())
+    assert is_for_the_user(SystemExit())
+    assert not is_for_the_user(ValueError())
+    assert not is_for_the_user(type("PanicException", (BaseException,), {})())

@@ -436,3 +436,24 @@ def test_all_mapped_frames_are_equal_to_read_ones(tmp_path, mode):
             folder = tmp_path / str(number)
             folder.mkdir()
             assert_same_pandas(frame, mapped(frame, folder, mode)[0])
+
+
+@pytest.mark.parametrize("make", [
+    lambda: pd.Series(pd.date_range("2026-01-01", periods=3)).array,
+    lambda: pd.array(np.array([1, 2], "m8[ns]")),
+    lambda: pd.date_range("2026-01-01", periods=3).array,
+])  # fmt: skip
+def test_arrays_of_dates_stay_pandas_own(store, make):
+    """An array of dates without a zone that stands on its own comes back as pandas' array, not as numpy's."""
+    f = store.cache(lambda: [make()])
+    f()
+    assert type(f()[0]) is type(make())
+    assert list(f()[0]) == list(make())
+
+
+def test_a_series_that_pandas_would_not_take_again(store):
+    """A series whose name has become unhashable goes by pickle, and hits."""
+    f = store.cache(lambda: pd.DataFrame({"a": [1]}, index=pd.Index([[1]], dtype=object)).T.iloc[:, 0])
+    f()
+    assert f().name == [1]
+    assert store.stats().misses == 1

@@ -12,12 +12,12 @@ from __future__ import annotations
 import copyreg
 import sys
 import types
-from functools import cache
 from typing import Any
 
 from resultstore._identity.code import code_parts
 from resultstore._identity.encoding import Node, encode, named
-from resultstore._identity.names import owner_of
+from resultstore._identity.names import is_installed_file as _lies_installed
+from resultstore._identity.names import owner_of, version_of
 from resultstore.errors import DigestError
 
 _NOT_BEHAVIOUR = frozenset(
@@ -25,6 +25,9 @@ _NOT_BEHAVIOUR = frozenset(
     "__conditional_annotations__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ __parameters__ "
     "__qualname__ __slotnames__ __static_attributes__ __weakref__ _abc_impl".split()
 )
+
+
+_OWN_WAYS = frozenset("__getstate__ __reduce__ __reduce_ex__ __getnewargs__ __getnewargs_ex__".split())
 
 
 def node_of(value: Any) -> Node:
@@ -56,6 +59,11 @@ def node_of(value: Any) -> Node:
 def _restored_from(value: Any) -> tuple[Any, ...]:
     """Return what pickle restores an instance from: arguments, state, items and pairs."""
     kind = type(value)
+    for base in kind.__mro__[:-1]:
+        if not _OWN_WAYS.isdisjoint(vars(base)) and _vouched(base) is None:
+            raise DigestError(
+                f"a {kind.__qualname__} says for itself what of it is kept, which may not be all that counts"
+            )
     try:
         reduced = value.__reduce_ex__(4)
     except Exception as error:  # it is anyone's code
@@ -70,6 +78,8 @@ def class_parts(kind: type) -> tuple[Any, ...]:
     """Return plain values for what a class does: names and versions, or the code of bodies nobody vouches for."""
     parts = []
     for base in kind.__mro__[:-1]:
+        if type(base) is not type and _vouched(type(base)) is None:
+            raise DigestError(f"class {base.__module__}.{base.__qualname__} is made by a metaclass of one's own")
         found = _vouched(base)
         parts.append(("class", *found) if found is not None else ("body", base.__qualname__, _body(base)))
     return tuple(parts)
@@ -118,7 +128,9 @@ def _function(func: Any, where: str) -> tuple[Any, ...]:
             cells.append((name, ("empty",)))
     defaults = tuple(_member(value, where) for value in func.__defaults__ or ())
     by_name = tuple((name, _member(value, where)) for name, value in sorted((func.__kwdefaults__ or {}).items()))
-    return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells))
+    attributes = [(name, value) for name, value in sorted(vars(func).items()) if name != "__wrapped__"]
+    held = tuple((name, _member(value, where)) for name, value in attributes)
+    return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells), held)
 
 
 def _vouched_or_empty(named_thing: Any) -> tuple[str, ...]:
@@ -126,7 +138,10 @@ def _vouched_or_empty(named_thing: Any) -> tuple[str, ...]:
 
 
 def _vouched(thing: Any) -> tuple[str, str, str] | None:
-    """Return module, name and version of what an installed distribution or the standard library has under its name."""
+    """Return module, name and version of what an installed distribution or the standard library has under its name.
+
+    None for what was patched: a function, or a method of a class, whose code lies elsewhere.
+    """
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         return None
@@ -135,25 +150,23 @@ def _vouched(thing: Any) -> tuple[str, str, str] | None:
         found = getattr(found, part, None)
     if found is not thing:
         return None
-    version = _version(module.partition(".")[0])
+    members = vars(thing).values() if isinstance(thing, type) else (thing,)
+    if not all(map(_is_installed, members)):
+        return None
+    version = version_of(module.partition(".")[0])
     return None if version is None else (module, name, version)
 
 
-@cache
-def _version(top: str) -> str | None:
-    """Return a distribution's version, "" for the standard library, None for what is under development."""
-    if top in sys.stdlib_module_names and top != "__main__":
-        return ""
-    module = sys.modules.get(top)
-    file = (getattr(module, "__file__", None) or "").replace("\\", "/")
-    if "/site-packages/" not in file and "/dist-packages/" not in file:
-        return None
-    version = getattr(module, "__version__", None)
-    if isinstance(version, str) and version:
-        return version
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(top)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _is_installed(member: Any) -> bool:
+    """Say whether a function's code is a distribution's or the standard library's; true of what is no function."""
+    kind = type(member)
+    if kind in (staticmethod, classmethod):
+        return _is_installed(member.__func__)
+    if kind is property:
+        return all(map(_is_installed, (member.fget, member.fset, member.fdel)))
+    code = member.__code__ if kind is types.FunctionType else None
+    if code is None:
+        return True
+    if code.co_filename.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
+        return version_of(str(member.__module__).partition(".")[0]) is not None
+    return _lies_installed(code.co_filename)

@@ -58,6 +58,44 @@ def is_reachable(named: Any) -> bool:
     return found is named
 
 
+@functools.cache
+def is_installed_file(path: str) -> bool:
+    """Say whether a source file is the standard library's or lies where distributions are installed."""
+    import sysconfig
+
+    path = os.path.realpath(path)
+    parts = path.replace("\\", "/").split("/")
+    if "site-packages" in parts or "dist-packages" in parts:
+        return True
+    roots = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    return path.startswith("<frozen ") or any(path.startswith(root + os.sep) for root in roots)
+
+
+@functools.cache
+def version_of(top: str) -> str | None:
+    """Return the version of a top-level module's distribution.
+
+    ``""`` for the standard library; None for what is under development, for nobody says when it changes.
+    """
+    module = sys.modules.get(top)
+    file = getattr(module, "__file__", None)
+    if module is None or top in ("__main__", "__mp_main__"):
+        return None
+    if top in sys.stdlib_module_names and (file is None or is_installed_file(file)):
+        return ""  # not so a module of the user's own that hides one of the library's
+    if file is None or not is_installed_file(file):
+        return None
+    version = getattr(module, "__version__", None)
+    if isinstance(version, str) and version:
+        return version
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(top)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def is_ufunc(func: object) -> bool:
     """Say whether this is a numpy ufunc, without importing numpy."""
     numpy = sys.modules.get("numpy")

@@ -1,7 +1,7 @@
 """The schema of the index, once, as SQLAlchemy tables; `hot.py` holds the texts compiled from it.
 
 Types are portable. Times are seconds since the epoch, digests are raw bytes, sizes are bytes.
-``docs/format/index.md`` tells a stranger how to read it.
+``docs/format/schema.md`` tells a stranger how to read it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _reference(
     return Column(name, Integer, ForeignKey(target, ondelete=delete), nullable=nullable, index=index)
 
 
-# Facts of the store itself: id, created_at, schema, encoding, fingerprint scheme.
+# Facts of the store itself: encoding, fingerprint scheme.
 meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
 # A process that computed; written once, at its first miss.
@@ -114,7 +114,7 @@ call = Table(
     Column("id", Integer, primary_key=True),
     Column("key", LargeBinary, nullable=False, unique=True),
     Column("state", Text, nullable=False),  # stored, evicted, not stored
-    Column("kind", Text),  # how the result is kept: see docs/format/index.md
+    Column("kind", Text),  # how the result is kept: see docs/format/skeleton.md
     Column("integer", BigInteger),
     Column("number", Float),
     Column("text", Text),

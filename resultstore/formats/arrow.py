@@ -72,6 +72,10 @@ class Arrow:
         """Return the table, whose buffers are the holder's."""
         return _read(holder, facts)
 
+    def follows_bytes(self, value: pa.Table) -> bool:
+        """Say whether a column has offsets or codes: Arrow trusts them."""
+        return any(_has_places(field.type) for field in value.schema)
+
     def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> pa.Table:
         """Return the table, whose buffers are the mapping's; only its schema and the places of its chunks are read."""
         if mapping[: len(_MAGIC)] != _MAGIC:
@@ -107,6 +111,14 @@ def _in_long_chunks(table: pa.Table) -> pa.Table:
     """Return a table without the many short chunks that appending leaves: each costs 1 KB and slows every reader."""
     chunks = max((column.num_chunks for column in table.itercolumns()), default=0)
     return table.combine_chunks() if chunks > 1 + table.num_rows // _SHORT_CHUNK_ROWS else table
+
+
+def _has_places(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        return True
+    if kind.num_fields:
+        return any(_has_places(kind.field(i).type) for i in range(kind.num_fields))
+    return not (pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_null(kind))
 
 
 def _has_one_dictionary(column: pa.ChunkedArray) -> bool:

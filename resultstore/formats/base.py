@@ -70,6 +70,9 @@ class Format(Protocol):
     def value(self, holder: Any, facts: PayloadFacts) -> Any:
         """Return the leaf from a holder whose bytes are filled and verified."""
 
+    def follows_bytes(self, value: Any) -> bool:
+        """Say whether using a mapped leaf follows places written in its bytes, so that wrong ones could crash."""
+
     def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
         """Return the leaf over a mapping of its whole file, reading as little of it as can be.
 
@@ -92,6 +95,14 @@ def opaque_digest(format_name: str) -> Callable[[bytes], bytes]:
     return lambda body_hash: blake3(prefix + body_hash).digest()
 
 
+def is_for_the_user(error: BaseException) -> bool:
+    """Say whether an exception is an interrupt, an exit or the like, which nobody but the user may stop.
+
+    A panic in a library written in Rust, such as polars, is none, although it is no ``Exception``.
+    """
+    return not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+
+
 def hash_threads(nbytes: int) -> int:
     """Return how many threads are worth their start for hashing so many bytes."""
     return blake3.AUTO if nbytes >= _THREADS_NBYTES else 1
@@ -107,6 +118,10 @@ class RawBody:
         """Return a bytearray of the body's size."""
         holder = bytearray(facts.raw_nbytes)
         return holder, memoryview(holder)
+
+    def follows_bytes(self, value: Any) -> bool:
+        """Say no: it cannot be mapped at all."""
+        return False
 
     def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
         """Refuse: what is not an array or a table gains nothing by a map."""

@@ -80,6 +80,10 @@ class Npy:
         """Return the array, which owns its memory."""
         return holder
 
+    def follows_bytes(self, value: Array) -> bool:
+        """Say no: an array's bytes are numbers."""
+        return False
+
     def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> np.memmap[Any, Any]:
         """Return a ``np.memmap`` over the file, like ``np.load(path, mmap_mode=mode)``."""
         dtype, shape = self._frame(facts)

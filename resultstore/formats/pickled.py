@@ -14,7 +14,7 @@ from typing import Any
 
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError, UnstorableError
-from resultstore.formats.base import Encoded, RawBody, opaque_digest
+from resultstore.formats.base import Encoded, RawBody, is_for_the_user, opaque_digest
 
 OUT_OF_BAND_NBYTES = 1 << 16
 """Arrays from this size on become leaves; smaller ones would cost more in the index than they save."""
@@ -57,8 +57,8 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
         def persistent_id(self, part: Any) -> int | None:
             if type(part) is not array_type or not is_leaf(part):
                 return None
-            # Pickle itself loses the flag, and the byte order of texts that do not lie in one piece.
-            whole = part.flags.writeable and (part.flags.forc or part.dtype.isnative)
+            # Pickle itself loses the flag, and the byte order of dates and of texts in pieces.
+            whole = part.flags.writeable and part.dtype.isnative
             if whole and part.nbytes < OUT_OF_BAND_NBYTES:
                 return None
             if id(part) not in numbers:
@@ -69,7 +69,9 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
     out = io.BytesIO()
     try:
         Pickler(out, protocol=5).dump(value)
-    except Exception as error:  # __reduce__ is anyone's code
+    except BaseException as error:  # __reduce__ is anyone's code
+        if is_for_the_user(error):
+            raise
         raise UnstorableError(f"pickle refuses it ({type(error).__name__}: {error})") from error
     return out.getvalue(), leaves
 
@@ -83,5 +85,7 @@ def load(data: bytes | bytearray, leaves: Sequence[Any]) -> Any:
 
     try:
         return Unpickler(io.BytesIO(data)).load()
-    except Exception as error:
+    except BaseException as error:
+        if is_for_the_user(error):
+            raise
         raise DamagedError(f"it cannot be unpickled here ({type(error).__name__}: {error})") from error

@@ -117,7 +117,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "pandas, Interval, Period": lambda: [pd.interval_range(0, 2), pd.period_range("2026-01", periods=2, freq="M")],
     "pyarrow Table with metadata": lambda: pa.table({"a": [1, None]}).replace_schema_metadata({"k": "v"}),
     "polars DataFrame": lambda: pl.DataFrame({"a": [1, None], "s": ["x", "y"]}),
-    "scipy csr_array": lambda: sparse.random_array((4, 4), density=0.5, rng=1).tocsr(),
+    "scipy csr_array": lambda: sparse.csr_array(np.triu(np.ones((4, 4)))),
     "xarray Dataset": dataset,
     "scikit-learn estimator": lambda: StandardScaler().fit(np.arange(6.0).reshape(3, 2)),
 }
@@ -196,7 +196,7 @@ def table() -> str:
 def _has_pickle(folder: str) -> bool:
     import sqlite3
 
-    index = sqlite3.connect(f"{folder}/ours/index.sqlite")
+    index = sqlite3.connect(f"{folder}/ours/index.sqlite")  # there, for every value of the table is stored
     try:
         return bool(index.execute("SELECT count(*) FROM payload WHERE format = 'pickle'").fetchone()[0])
     finally:

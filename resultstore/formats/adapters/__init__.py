@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resultstore.errors import DamagedError
+from resultstore.formats.base import is_for_the_user
 
 logger = logging.getLogger("resultstore")
 _ADAPTERS = {
@@ -42,7 +43,9 @@ def take(value: Any) -> Node | None:
         return None
     try:
         node: Node | None = _adapter(library).take(value)
-    except Exception as error:  # a library of another version, or a value's own code: in doubt it is not kept whole
+    except BaseException as error:  # a library of another version, or a value's own code: in doubt it is not kept whole
+        if is_for_the_user(error):
+            raise
         logger.debug("a %s is not taken apart: %r", type(value).__qualname__, error)
         return None
     return node
@@ -53,7 +56,12 @@ def build(tag: str, parts: list[Any]) -> Any:
     library = tag.partition(".")[0]
     if library not in _ADAPTERS:
         raise DamagedError(f"no tag is called {tag!r}: it may come from a newer resultstore")
-    return _adapter(library).BUILD[tag](*parts)
+    try:
+        return _adapter(library).BUILD[tag](*parts)
+    except BaseException as error:
+        if isinstance(error, Exception) or is_for_the_user(error):
+            raise
+        raise DamagedError(f"a {tag} cannot be built ({error})") from error
 
 
 def _adapter(library: str) -> Any:

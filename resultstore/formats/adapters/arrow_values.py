@@ -16,7 +16,7 @@ _ARRAYS = tuple(kind for kind in vars(pa.lib).values() if isinstance(kind, type)
 def take(value: Any) -> Node | None:
     """Return the node of a record batch or an array; a table of types that survive is a leaf already."""
     kind = type(value)
-    if kind is pa.RecordBatch:
+    if kind is pa.RecordBatch and value.num_columns:  # without columns it would lose its number of rows
         return Node("pyarrow.RecordBatch", (pa.Table.from_batches([value]),))
     if kind is pa.ChunkedArray:
         return Node("pyarrow.ChunkedArray", (pa.Table.from_arrays([value], names=["values"]),))

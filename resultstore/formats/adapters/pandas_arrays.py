@@ -55,6 +55,8 @@ def take_array(array: Any) -> Node | None:
         return Node("pandas.array", short)
     if type(array) is pd.arrays.IntervalArray:
         return Node("pandas.IntervalArray", (array.left, array.right, array.closed), (".left", ".right"))
+    if isinstance(array.dtype, np.dtype):
+        return None  # pandas' own array of numpy's dates, which would come back as numpy's
     if type(array) is pd.arrays.DatetimeArray and getattr(array, "freq", None) is not None:
         return None  # before pandas 3 the array has it, not its index
     way = to_arrow(array)

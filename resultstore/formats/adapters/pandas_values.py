@@ -91,6 +91,7 @@ def _finish(value: Any, attrs: Any, unique: bool) -> Any:
 
 
 def _take_series(series: pd.Series) -> Node | None:
+    hash(series.name)  # one that pandas itself would not take again
     parts = (
         series.index,
         part_of(array_of(series)),

@@ -31,7 +31,11 @@ def take(value: Any) -> Node | None:
     shape, arrays = tuple(map(int, value.shape)), _arrays(value, name)
     if any(type(array) is not np.ndarray for array in arrays):
         return None
-    flags = tuple(bool(getattr(value, flag)) for flag in _flags(name))
+    if value.data.dtype.kind == "O":
+        return None
+    # What the matrix knows of itself already: asking it would make it look, and remember.
+    known = vars(value)
+    flags = tuple(known.get(f"_{flag}", known.get(flag)) for flag in _flags(name))
     return Node(f"scipy.{name}", (shape, flags, *arrays), ("", "", ".data"))
 
 
@@ -64,17 +68,21 @@ def _build(kind: Any, name: str) -> Callable[..., Any]:
         value.data = data
         if name[:3] in _COMPRESSED:
             value.indices, value.indptr = arrays
-            value.check_format(full_check=False)
+            value.check_format(full_check=True)
         elif name.startswith("dia"):
             (value.offsets,) = arrays
         elif hasattr(value, "coords"):
             value.coords = arrays
         else:
             value.row, value.col = arrays
-        if name.startswith("coo") and any(len(array) != len(data) for array in arrays):
+        if name.startswith("coo") and any(
+            len(array) != len(data) or (len(array) and not 0 <= array.min() <= array.max() < size)
+            for array, size in zip(arrays, shape, strict=True)
+        ):
             raise DamagedError("a sparse array's coordinates are not those of its data")
         for flag, is_set in zip(_flags(name), flags, strict=True):
-            setattr(value, flag, is_set)
+            if is_set is not None:
+                setattr(value, flag, is_set)
         return value
 
     return build
