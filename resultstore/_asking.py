@@ -11,7 +11,7 @@ from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
 from resultstore._settings import CallOptions, parse_mmap_mode
-from resultstore._shelf import missing
+from resultstore._shelf import missing, parse_key
 from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
@@ -89,12 +89,13 @@ class Asking:
         >>> store.record(square.key(3)).arguments
         {'x': 3}
         """
+        parsed = parse_key(key)
         if self._vault is None:
             return None
         from resultstore._index.select import CallSelect
 
         self._vault.flush()
-        wanted = Query(key=bytes.fromhex(key) if isinstance(key, str) else bytes(key))
+        wanted = Query(key=parsed)
         return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
 
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:

@@ -279,7 +279,8 @@ class CachedFunction(Generic[P, R_co]):
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function, whatever is stored, and let the new result take the old one's place.
 
-        If the function raises, the old result stays.
+        If the function raises, the old result stays. If the new one cannot be stored, it goes all the same:
+        it is no longer what the function returns.
 
         Examples
         --------
@@ -336,7 +337,7 @@ class CachedFunction(Generic[P, R_co]):
             return HeldReference(self.store, self._run(args, kwargs).value)
         key = call[4]
         row = vault.look(key, self.name)
-        if row is None or (self._judges and self._is_outdated(vault, row)):
+        if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
             outcome = self._compute(vault, call, args, kwargs)
             if not outcome.stored:
                 return HeldReference(self.store, outcome.value)
@@ -355,7 +356,9 @@ class CachedFunction(Generic[P, R_co]):
         if vault is None:
             return False
         row = vault.find(self.key(*args, **kwargs))
-        return row is not None and not (self._judges and self._is_outdated(vault, row))
+        if row is None or (self._judges and self._is_outdated(vault, row)):
+            return False
+        return vault.stands(row)
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.

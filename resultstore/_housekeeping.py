@@ -36,7 +36,12 @@ class Housekeeping:
         """
         if self._vault is None:
             return 0
-        return self._drop(Query())
+        from resultstore._index.select import CallSelect
+
+        self._vault.flush()
+        ids = CallSelect(self._vault.index.connections, Query()).ids()
+        logger.info("clearing %d calls", len(ids))
+        return _upkeep.drop_in_batches(self._vault, ids)
 
     def clear_function(self, name: str, place: str = "", fingerprint: bytes | None = None) -> int:
         """Remove all calls of a function by its name; return how many went.
@@ -64,15 +69,6 @@ class Housekeeping:
         self._vault.flush()
         ids = version_call_ids(self._vault.index.connections, name, place, fingerprint)
         logger.info("clearing %d calls of %s", len(ids), name)
-        return _upkeep.drop_in_batches(self._vault, ids)
-
-    def _drop(self, query: Query) -> int:
-        assert self._vault is not None
-        from resultstore._index.select import CallSelect
-
-        self._vault.flush()
-        ids = CallSelect(self._vault.index.connections, query).ids()
-        logger.info("clearing %d calls", len(ids))
         return _upkeep.drop_in_batches(self._vault, ids)
 
     def reduce_size(

@@ -12,7 +12,7 @@ from resultstore._facts import LeafFacts, PayloadFacts
 from resultstore._index.index import CallRow, Index
 from resultstore.blobs.base import Blobs
 from resultstore.errors import DamagedError
-from resultstore.formats.base import checksum, hash_threads
+from resultstore.formats.base import checksum, hash_of
 from resultstore.formats.compression import decompress
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
@@ -128,7 +128,7 @@ class Loader:
             state := self._blobs.state(name).signature
         ):
             data = memoryview(mapping)
-            if checksum(data[: facts.head_nbytes], _hash(data[facts.head_nbytes :])) != facts.checksum:
+            if checksum(data[: facts.head_nbytes], hash_of(data[facts.head_nbytes :])) != facts.checksum:
                 raise DamagedError(_CHANGED)
             self._checked[name] = state
         return value
@@ -154,6 +154,12 @@ class Loader:
     def dropped(self, name: str) -> None:
         """Forget a file that is gone."""
         self._checked.pop(name, None)
+
+    def stands_all(self, row: CallRow) -> bool:
+        """Say whether all payloads of a call stand, and none is a pickle that may not be read."""
+        leaves = self._index.leaves(row.id) if row.leaf_count else ()
+        may_read = self._allow_pickle or not any(format_named(leaf.payload.format).runs_code for leaf in leaves)
+        return may_read and len(leaves) == row.leaf_count and all(self.stands(leaf.payload) for leaf in leaves)
 
     def stands(self, payload: PayloadFacts) -> bool:
         """Say whether a payload is where the index says, whole as far as its size tells."""
@@ -195,25 +201,21 @@ def _check_size(facts: PayloadFacts, nbytes: int) -> None:
         raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes of {nbytes}")
 
 
-def _hash(data: bytes | bytearray | memoryview) -> bytes:
-    return blake3(data, max_threads=hash_threads(len(data))).digest()
-
-
 def _verify(facts: PayloadFacts, head: bytes | memoryview, holder: Any, view: memoryview) -> None:
     """Raise DamagedError unless bytes are those that were written, and those of the value that the row names."""
-    body_hash = _hash(view)
+    body_hash = hash_of(view)
     if checksum(head, body_hash) != facts.checksum:
         raise DamagedError(_CHANGED)
     _verify_value(facts, holder, view, body_hash)
 
 
 def _verify_frame(facts: PayloadFacts, frame: bytes | bytearray | memoryview) -> None:
-    if checksum(b"", _hash(frame)) != facts.checksum:
+    if checksum(b"", hash_of(frame)) != facts.checksum:
         raise DamagedError(_CHANGED)
 
 
 def _verify_value(facts: PayloadFacts, holder: Any, view: memoryview, body_hash: bytes | None = None) -> None:
-    if format_named(facts.format).digest(holder, body_hash or _hash(view)) != facts.digest:
+    if format_named(facts.format).digest(holder, body_hash or hash_of(view)) != facts.digest:
         raise DamagedError("its bytes are whole, but of another value")
 
 

@@ -118,8 +118,8 @@ def parse_mmap_mode(mode: object) -> str | None:
 
 
 def _parse_compression(spec: object) -> Compression | None:
-    if spec is None or isinstance(spec, Compression):
-        return spec
+    if spec is None:
+        return None
     codec, level = spec if isinstance(spec, tuple) and len(spec) == 2 else (spec, _LEVEL)
     if codec != "zstd" or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
         raise OptionError("compression", spec, 'write "zstd", ("zstd", level) with a level from 1 to 22, or None')

@@ -21,6 +21,19 @@ class Shelf(Protocol):
         """Return the record with a key."""
 
 
+def parse_key(key: object) -> bytes:
+    """Return a key as bytes, or refuse what is none."""
+    parsed = key
+    if isinstance(key, str):
+        try:
+            parsed = bytes.fromhex(key)
+        except ValueError:
+            parsed = None
+    if not isinstance(parsed, bytes) or len(parsed) != _KEY_NBYTES:
+        raise OptionError("key", key, "a key is 32 bytes, or their 64 hexadecimal digits")
+    return parsed
+
+
 class Reference:
     """A stored result, known by its key; it is loaded when it is asked for.
 
@@ -56,12 +69,7 @@ class Reference:
     __slots__ = ("_mmap_mode", "key", "store")
 
     def __init__(self, store: Shelf, key: bytes | str, mmap_mode: str | bool | None = False) -> None:
-        try:
-            self.key = bytes.fromhex(key) if isinstance(key, str) else bytes(key)
-        except (TypeError, ValueError):
-            self.key = b""
-        if len(self.key) != _KEY_NBYTES:
-            raise OptionError("key", key, "a key is 32 bytes, or their 64 hexadecimal digits")
+        self.key = parse_key(key)
         self.store = store
         self._mmap_mode = mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode)
 

@@ -246,11 +246,31 @@ class Store(Asking, Housekeeping):
         return hash(self._settings)
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in self._options.items() if value not in (None, False))
+        given = {name: value for name, value in self._options.items() if value is not _DEFAULTS[name]}
+        options = "".join(f", {name}={value!r}" for name, value in given.items())
         return f"Store({self._location if self._location is None else os.fspath(self._location)!r}{options})"
+
+    def __copy__(self) -> Store:
+        # scikit-learn copies a store with each estimator that holds one: copies share connections and warnings.
+        twin = object.__new__(Store)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Store:
+        return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (None if self._settings is None else self._settings.place, self._location, self._options)
+
+
+_DEFAULTS: dict[str, Any] = {
+    "size_limit": None,
+    "allow_pickle": None,
+    "strict": False,
+    "mmap_mode": None,
+    "compression": None,
+    "verbose": 0,
+}
 
 
 def _reopen(place: str | None, location: Any, options: dict[str, Any]) -> Store:

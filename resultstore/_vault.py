@@ -169,6 +169,14 @@ class Vault:
             row = self.index.fetch(key)
         return row if row is not None and row.state == STORED else None
 
+    def stands(self, row: CallRow) -> bool:
+        """Say whether a call's payloads are in place and may be read, without opening any."""
+        try:
+            return self._loader.stands_all(row)
+        except Exception as error:
+            logger.debug("the payloads of call %d cannot be looked at: %s", row.id, error)
+            return False
+
     def check(self, facts: PayloadFacts) -> None:
         """Read a payload and verify its checksum; raise DamagedError or OSError."""
         self._loader.check(facts)

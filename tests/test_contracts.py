@@ -20,7 +20,8 @@ from resultstore.formats.pickled import Pickle
 from resultstore.formats.plain import Bytes, Json
 from resultstore.testing import BlobsContract, FormatContract, PolicyContract
 from resultstore.testing import eviction as eviction_contract
-from tests.tables import ARROW_TABLES, REFUSED_BY_ARROW, is_same_arrow
+from resultstore.testing._tables import is_same_arrow
+from tests.tables import ARROW_TABLES, REFUSED_BY_ARROW
 from tests.test_results import ARRAYS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import io
 import pickle
 import re
@@ -182,11 +183,13 @@ def test_a_call_that_cannot_be_keyed_is_shelved_in_memory(store):
     assert next(reference.get()) == 1
 
 
-@pytest.mark.parametrize("key", ["abc", "zz" * 32, b"short", 7, None])
+@pytest.mark.parametrize("key", ["abc", "zz" * 32, b"short", 7, 32, None])
 def test_a_wrong_key_is_refused(store, key):
     """A reference needs a key of 32 bytes."""
     with pytest.raises(OptionError, match="key is 32 bytes"):
         Reference(store, key)
+    with pytest.raises(OptionError, match="key is 32 bytes"):
+        store.record(key)
 
 
 def test_a_reference_of_an_expired_result_is_computed_anew(store, monkeypatch):
@@ -438,3 +441,49 @@ def test_a_callback_of_a_script_travels_to_workers(folder, tmp_path):
     )
     done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "[2, 3] [3]\n[4, 5]\n"
+
+
+def test_a_gone_payload_is_no_hit_for_anybody(store, folder):
+    """Where a payload file is gone, no hit is announced, and shelving computes it anew."""
+    f = store.cache(science.slow_block)
+    f(3)
+    for path in (folder / "payloads").rglob("*.npy"):
+        path.unlink()
+    assert not f.check_call_in_cache(3)
+    assert (f.call_and_shelve(3).get() == 3).all()
+    assert f.check_call_in_cache(3)
+
+
+def test_the_repr_of_a_store_says_all_that_differs(folder):
+    """Every option that is not the default stands in the repr, False where it is not the default too."""
+    for options in (
+        {"allow_pickle": False},
+        {"allow_pickle": True},
+        {"strict": True},
+        {"verbose": 3},
+        {"mmap_mode": "c"},
+        {},
+    ):
+        store = Store(folder, **options)
+        assert eval(repr(store), {"Store": Store}) == store
+        assert repr(store).count("=") == len(options)
+
+
+def test_copies_of_a_store_share_its_warnings(store):
+    """A copied store, as scikit-learn makes one with each estimator, tells of trouble once, not once more."""
+    with pytest.warns(CacheWarning, match="uncached"):
+        store.cache(science.identity)(iter([]))
+    twin = copy.deepcopy(store)
+    assert twin == store
+    twin.cache(science.identity)(iter([]))
+    copy.copy(store).cache(science.identity)(iter([]))
+
+
+def test_an_index_that_cannot_be_opened_leaves_no_noise(folder, monkeypatch):
+    """A connection that never opened is dropped without a word of its own."""
+    with Store(folder) as store:
+        store.cache(science.square)(2)
+    monkeypatch.setattr("sqlite3.connect", lambda *args, factory, **options: factory("/no/such/place/x.sqlite"))
+    with pytest.warns(CacheWarning, match="unable to open"):
+        assert Store(folder).cache(science.square)(2) == 4
+    gc.collect()

@@ -23,7 +23,8 @@ from resultstore import CacheWarning
 from resultstore.formats import adapters
 from resultstore.formats.base import is_for_the_user
 from resultstore.testing import assert_same
-from tests.tables import ARROW_ARRAYS, ARROW_TABLES, REFUSED_BY_ARROW, assert_same_pandas, is_same_arrow, through_bytes
+from resultstore.testing._tables import assert_same_pandas, is_same_arrow
+from tests.tables import ARROW_ARRAYS, ARROW_TABLES, REFUSED_BY_ARROW, through_bytes
 from tests.test_tables import compare, hits
 
 # -- pyarrow -----------------------------------------------------------------------------------
@@ -273,3 +274,18 @@ def test_only_panics_are_stopped():
     assert is_for_the_user(SystemExit())
     assert not is_for_the_user(ValueError())
     assert not is_for_the_user(type("PanicException", (BaseException,), {})())
+
+
+def test_spare_room_of_a_sparse_matrix(store):
+    """A matrix with more room than it uses goes by pickle, which keeps that too; one without goes as arrays."""
+
+    def make():
+        matrix = sparse.csr_matrix(np.eye(3))
+        matrix.data = np.append(matrix.data, [9.0, 9.0])
+        matrix.indices = np.append(matrix.indices, [0, 0]).astype(matrix.indices.dtype)
+        return matrix
+
+    f = store.cache(make)
+    f()
+    assert len(f().data) == 5
+    assert (f().toarray() == np.eye(3)).all()

@@ -28,15 +28,8 @@ from resultstore.formats.prepare import prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together, take_apart
 from resultstore.testing import assert_same
-from tests.tables import (
-    COLUMNS,
-    FRAMES,
-    INDEXES,
-    assert_same_array,
-    assert_same_dtype,
-    assert_same_pandas,
-    through_bytes,
-)
+from resultstore.testing._tables import assert_same_array, assert_same_dtype, assert_same_pandas
+from tests.tables import COLUMNS, FRAMES, INDEXES, through_bytes
 from tests.test_results import round_trip
 
 _box: list[Any] = []

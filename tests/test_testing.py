@@ -10,8 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import xarray as xr
 from hypothesis import HealthCheck, given, seed, settings
+from scipy import sparse
 
 from resultstore import digest
 from resultstore.formats.tree import take_apart
@@ -232,3 +237,25 @@ def test_calls_are_spelled_in_every_way():
 
     wanted = {"positional or by name", "order of names", "defaults written out", "one name twice"}
     assert yielded(calls(scalars()), features, wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pd.Series([None, "a"], dtype=object), pd.Series([np.nan, "a"], dtype=object)),
+        (pd.Series([0.0]), pd.Series([-0.0])),
+        (pd.Series([1, True], dtype=object), pd.Series([True, 1], dtype=object)),
+        (pd.date_range("2026", periods=3), pd.DatetimeIndex(["2026-01-01", "2026-01-02", "2026-01-03"])),
+        (pd.Timestamp("2026").as_unit("s"), pd.Timestamp("2026").as_unit("ns")),
+        (pa.table({"a": [1]}).replace_schema_metadata({"k": "v"}), pa.table({"a": [1]})),
+        (sparse.csr_array((2, 2)), sparse.csr_array((2, 3))),
+        (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [1.0]})),
+        (xr.Dataset({"a": 1}), xr.Dataset({"a": 1}, attrs={"b": 2})),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_tables_that_can_be_told_apart_are_told_apart(one, other):
+    """What libraries' own comparisons pass over, kinds of missing values, signs, units, metadata, is a difference here."""
+    assert not same(one, other)
+    assert same(one, copy.deepcopy(one))
+    assert same({"k": [one]}, {"k": [copy.deepcopy(one)]})

@@ -9,15 +9,16 @@ alike may still not be the same.
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from resultstore._identity.code import code_parts
 from resultstore._identity.encoding import Node, encode, named
-from resultstore._identity.names import is_installed_file as _lies_installed
-from resultstore._identity.names import owner_of, version_of
+from resultstore._identity.names import is_installed_file, owner_of, version_of
 from resultstore.errors import DigestError
 
 _NOT_BEHAVIOUR = frozenset(
@@ -152,21 +153,38 @@ def _vouched(thing: Any) -> tuple[str, str, str] | None:
         return None
     members = vars(thing).values() if isinstance(thing, type) else (thing,)
     if not all(map(_is_installed, members)):
-        return None
+        return None  # patched
     version = version_of(module.partition(".")[0])
     return None if version is None else (module, name, version)
 
 
-def _is_installed(member: Any) -> bool:
-    """Say whether a function's code is a distribution's or the standard library's; true of what is no function."""
+def _is_installed(member: Any, inside: tuple[Any, ...] = ()) -> bool:
+    """Say whether what hangs on a class, or a function, is a distribution's or the standard library's own."""
     kind = type(member)
-    if kind in (staticmethod, classmethod):
-        return _is_installed(member.__func__)
+    if any(member is outer for outer in inside):
+        return True  # a function that closes over itself
+    inside = (*inside, member)
+    if kind is types.FunctionType:
+        file = member.__code__.co_filename
+        if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
+            top = str(member.__globals__.get("__name__")).partition(".")[0]
+            known = version_of(top) is not None
+        else:
+            known = is_installed_file(file)
+        return known and all(_is_installed(inner, inside) for inner in _functions_in(member))
     if kind is property:
-        return all(map(_is_installed, (member.fget, member.fset, member.fdel)))
-    code = member.__code__ if kind is types.FunctionType else None
-    if code is None:
-        return True
-    if code.co_filename.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
-        return version_of(str(member.__module__).partition(".")[0]) is not None
-    return _lies_installed(code.co_filename)
+        return all(_is_installed(part, inside) for part in (member.fget, member.fset, member.fdel))
+    if isinstance(member, type) or not (callable(member) or hasattr(kind, "__get__")):
+        return True  # data
+    # A callable object or a descriptor is behaviour of its type, and of the function that it holds.
+    top = "" if kind.__module__ == "unittest.mock" else kind.__module__.partition(".")[0]
+    inner = getattr(member, "__func__", None) or getattr(member, "func", None)
+    return version_of(top) is not None and (inner is None or _is_installed(inner, inside))
+
+
+def _functions_in(func: types.FunctionType) -> Iterator[Any]:
+    """Yield the functions that a wrapper closes over: the code that it runs in the end."""
+    for cell in func.__closure__ or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            if isinstance(cell.cell_contents, types.FunctionType):
+                yield cell.cell_contents

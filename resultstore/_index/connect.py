@@ -52,7 +52,8 @@ class _Connection(sqlite3.Connection):
                 _open_files[identity] -= 1
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
+            self.close()
 
 
 @contextlib.contextmanager

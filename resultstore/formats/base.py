@@ -108,6 +108,11 @@ def hash_threads(nbytes: int) -> int:
     return blake3.AUTO if nbytes >= _THREADS_NBYTES else 1
 
 
+def hash_of(data: Buffer) -> bytes:
+    """Return the BLAKE3 hash of some bytes."""
+    return blake3(data, max_threads=hash_threads(len(data))).digest()
+
+
 class RawBody:
     """The reading half of formats whose body is simply held in memory."""
 

@@ -30,8 +30,8 @@ def compress(encoded: Encoded, compression: Compression) -> bytes | None:
     return frame if len(frame) < _WORTH * encoded.nbytes else None
 
 
-def decompress(frame: Buffer, facts: PayloadFacts, view: memoryview) -> bytes:
-    """Fill a body's room from a frame; return the head.
+def decompress(frame: Buffer, facts: PayloadFacts, view: memoryview) -> None:
+    """Fill a body's room from a frame, past its head.
 
     Raises
     ------
@@ -55,4 +55,3 @@ def decompress(frame: Buffer, facts: PayloadFacts, view: memoryview) -> bytes:
                 raise DamagedError(f"it unpacks to another size than {facts.head_nbytes + len(view)} bytes")
     except zstandard.ZstdError as error:
         raise DamagedError(f"it cannot be unpacked ({error})") from error
-    return head

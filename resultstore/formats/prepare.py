@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from blake3 import blake3
-
 from resultstore._facts import PayloadFacts, ResultFacts
 from resultstore._settings import Compression
-from resultstore.formats.base import Buffer, Encoded, checksum, hash_threads
+from resultstore.formats.base import Buffer, Encoded, checksum, hash_of
 from resultstore.formats.compression import SUFFIXES, compress
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Leaf, Tree
@@ -43,14 +41,10 @@ def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed
     frame = compress(encoded, compression) if compression is not None else None
     if frame is not None and compression is not None:
         buffers, suffix = (frame,), suffix + SUFFIXES[compression.codec]
-        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", _hash(frame)), codec=compression.codec)
+        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=compression.codec)
     if inline and facts.nbytes <= INLINE_NBYTES:
         return Packed((), suffix, replace(facts, inline=b"".join(buffers)))
     return Packed(buffers, suffix, facts)
-
-
-def _hash(data: Buffer) -> bytes:
-    return blake3(data, max_threads=hash_threads(len(data))).digest()
 
 
 def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
@@ -64,7 +58,7 @@ def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
     parts = []
     for leaf in leaves:
         encoded = format_named(leaf.format).encode(leaf.value)
-        body_hash = _hash(encoded.body)
+        body_hash = hash_of(encoded.body)
         facts = PayloadFacts(
             digest=encoded.digest(body_hash),
             checksum=checksum(encoded.head, body_hash),

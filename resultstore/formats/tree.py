@@ -216,7 +216,7 @@ class _Planter:
         elif kind.__module__ == "numpy" and kind is _ndarray() and _is_plain_object(part.dtype):
             order = "F" if part.flags.f_contiguous and not part.flags.c_contiguous else "C"
             items = part.ravel(order=order).tolist()
-            head = ["objects", self._inner_list(part.shape), order, bool(part.flags.writeable)]
+            head = ["objects", _shape_text(part.shape), order, bool(part.flags.writeable)]
             frame = _Frame(head, iter(items), reference, (f".flat[{i}]" for i in range(len(items))))
         else:
             node = part if kind is adapters.Node else adapters.take(part)
@@ -227,8 +227,9 @@ class _Planter:
             self._mutable.add(id(part))
         self._stack.append(frame)
 
-    def _inner_list(self, shape: tuple[int, ...]) -> str:
-        return "x".join(map(str, shape))
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _label(key: Any) -> str:

@@ -105,8 +105,17 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
     elif root == "numpy" and isinstance(one, sys.modules["numpy"].generic):
         _expect(where, "dtype", one.dtype, other.dtype)
         _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
-    elif root == "pandas":
-        _match_pandas(where, one, other)
+    elif root in ("pandas", "pyarrow"):
+        _match_tables(where, root, one, other)
+    elif root == "scipy" and hasattr(one, "tocoo"):
+        _expect(where, "shape", one.shape, other.shape)
+        for name in ("data", "indices", "indptr", "offsets", "row", "col", "coords"):
+            yield f"{where}.{name}", vars(one).get(name), vars(other).get(name)
+    elif root == "polars" and hasattr(one, "equals"):
+        _expect(where, "types", repr(getattr(one, "schema", one.shape)), repr(getattr(other, "schema", other.shape)))
+        _expect(where, "rows", one.to_arrow().to_pylist().__repr__(), other.to_arrow().to_pylist().__repr__())
+    elif root == "xarray" and hasattr(one, "identical"):
+        assert one.identical(other), f"{where}: {one!r:.200} is not {other!r:.200}"
     elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
         # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
         _expect(where, "value", repr(one), repr(other))
@@ -114,7 +123,11 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         if isinstance(one, uuid.UUID):
             _expect(where, "safety", one.is_safe, other.is_safe)
     else:
-        assert one == other, f"{where}: {one!r:.200} is not {other!r:.200}"
+        try:
+            equal = bool(one == other)
+        except Exception as error:  # an array says so of its truth, and more
+            raise AssertionError(f"{where}: a {type(one).__name__} cannot be compared ({error})") from error
+        assert equal, f"{where}: {one!r:.200} is not {other!r:.200}"
 
 
 def _match(where: str, ones: list[Any], others: list[Any]) -> None:
@@ -147,16 +160,14 @@ def _array_parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, A
         raise AssertionError(f"{where}: the {len(data)} bytes of {one!r:.200} are not those of {other!r:.200}")
 
 
-def _match_pandas(where: str, one: Any, other: Any) -> None:
-    """Check two objects of pandas by its own strictest comparison."""
-    import pandas
+def _match_tables(where: str, root: str, one: Any, other: Any) -> None:
+    """Check tables bit for bit: libraries' own comparisons take None for NaN, and 0.0 for -0.0."""
+    from resultstore.testing import _tables
 
-    if isinstance(one, (pandas.DataFrame, pandas.Series)):
-        kind = "frame" if isinstance(one, pandas.DataFrame) else "series"
-        check = getattr(pandas.testing, f"assert_{kind}_equal")
-        check(one, other, check_exact=True, check_freq=True, check_flags=True)
-        assert one.attrs == other.attrs, f"{where}: {one.attrs!r:.200} is not {other.attrs!r:.200}"
-    elif isinstance(one, pandas.Index):
-        pandas.testing.assert_index_equal(one, other, exact=True, check_exact=True)
-    else:
-        _expect(where, "value", repr(one), repr(other))
+    if root == "pyarrow":
+        assert _tables.is_same_arrow(one, other), f"{where}: {one!r:.200} is not {other!r:.200}"
+        return
+    try:
+        _tables.assert_same_pandas(one, other)
+    except AssertionError as error:
+        raise AssertionError(f"{where}: {error or 'two tables are not the same'}") from error

@@ -44,7 +44,7 @@ class BlobsContract:
         for _ in range(2):
             mapped = blobs.map(name, copy_on_write=copy_on_write)
             if mapped is None:
-                return
+                pytest.skip("there are no files to map")
             mapping, path = mapped
             assert mapping[:] == b"mapped bytes"
             assert isinstance(path, str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import os
 import sqlite3
 import tempfile
@@ -46,15 +45,6 @@ def folder(place: str | None) -> Iterator[str]:
         yield path
 
 
-def can_map(name: str) -> bool:
-    """Say whether a library gives stored arrays back as memory maps."""
-    if name != OURS:
-        return name == "joblib"
-    import resultstore
-
-    return "mmap_mode" in inspect.signature(resultstore.Store.cache).parameters
-
-
 def open_cache(name: str, function: Callable[..., Any], path: str, mmap_mode: str | None = None) -> Cache:
     """Cache a function by a library, in a directory, with the options that people get by default."""
     if name == OURS:
@@ -86,7 +76,7 @@ def caches(
     with ExitStack() as stack:
         opened = []
         for name in names:
-            if is_installed(name) and (mmap_mode is None or can_map(name)):
+            if is_installed(name) and (mmap_mode is None or name != "diskcache"):
                 cache = open_cache(name, function, stack.enter_context(folder(place)), mmap_mode)
                 stack.callback(cache.close)
                 opened.append(cache)

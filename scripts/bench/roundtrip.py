@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import struct
 import sys
 import tempfile
 import warnings
@@ -84,7 +85,11 @@ def dataset() -> xr.Dataset:
 
 VALUES: dict[str, Callable[[], Any]] = {
     "int, float, str, None, bool": lambda: [1, 0.5, "é", None, True],
-    "-0.0, NaN with its bits, lone surrogate": lambda: [-0.0, np.float64(np.nan), "\ud800"],
+    "-0.0, NaN with its bits, lone surrogate": lambda: [
+        -0.0,
+        struct.unpack(">d", bytes.fromhex("7ff8000000000123"))[0],
+        "\ud800",
+    ],
     "tuple, set, frozenset, bytes, range, slice": lambda: (1, {2}, frozenset({3}), b"4", range(5), slice(6)),
     "dict in its order": lambda: {"b": 1, "a": 2},
     "one object in two places": lambda: twice([1]),
@@ -154,13 +159,7 @@ def is_equal(one: Any, other: Any) -> bool:
     if isinstance(one, Fit):
         return same(one.weights, other.weights)
     if isinstance(one, StandardScaler):
-        return same(one.mean_, other.mean_) and one.get_params() == other.get_params()
-    if type(one).__module__.partition(".")[0] == "scipy":
-        return same([one.data, one.indices, one.indptr], [other.data, other.indices, other.indptr])
-    if type(one).__module__.partition(".")[0] in ("pyarrow", "polars"):
-        return bool(one.equals(other))
-    if isinstance(one, xr.Dataset):
-        return bool(one.identical(other))
+        return same(vars(one), vars(other))
     return same(one, other)
 
 
@@ -182,14 +181,14 @@ def through(cache: Callable[[], Callable[..., Any]], make: Callable[[], Any]) ->
 
 def table() -> str:
     """Return the table as markdown."""
-    lines = ["| result | resultstore: lost | pickle | joblib: lost | pickle |", "|---|---|---|---|---|"]
+    lines = ["| result | resultstore: lost | pickle | joblib: lost |", "|---|---|---|---|"]
     for name, make in VALUES.items():
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ours = through(lambda: Store(f"{folder}/ours").cache, make)
             theirs = through(lambda: joblib.Memory(f"{folder}/theirs", verbose=0).cache, make)
             pickled = any(Path(folder, "ours").rglob("*.pkl")) or _has_pickle(folder)
-        lines.append(f"| {name} | {ours} | {'yes' if pickled else 'no'} | {theirs} | yes |")
+        lines.append(f"| {name} | {ours} | {'yes' if pickled else 'no'} | {theirs} |")
     return "\n".join(lines)
 
 

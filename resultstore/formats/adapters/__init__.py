@@ -9,15 +9,14 @@ that nothing is imported for a value that cannot be there.
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from resultstore._report import logger
 from resultstore.errors import DamagedError
 from resultstore.formats.base import is_for_the_user
 
-logger = logging.getLogger("resultstore")
 _ADAPTERS = {
     "pandas": "pandas_values",
     "pyarrow": "arrow_values",

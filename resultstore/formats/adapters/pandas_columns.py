@@ -26,7 +26,7 @@ _NUMBERS = {
 }
 _MASKED = {
     "boolean": pa.bool_(),
-    **{f"{name.replace('i', 'I').replace('u', 'U').replace('f', 'F')}": kind for name, kind in _NUMBERS.items()},
+    **{name.replace("i", "I").replace("u", "U").replace("f", "F"): kind for name, kind in _NUMBERS.items()},
 }
 _WORTH_A_DICTIONARY = 1000  # categories from here on are not written a second time for readers without us
 

@@ -31,7 +31,7 @@ def take(value: Any) -> Node | None:
     shape, arrays = tuple(map(int, value.shape)), _arrays(value, name)
     if any(type(array) is not np.ndarray for array in arrays):
         return None
-    if value.data.dtype.kind == "O":
+    if value.data.dtype.kind == "O" or (name[:3] in _COMPRESSED and not _is_full(value)):
         return None
     # What the matrix knows of itself already: asking it would make it look, and remember.
     known = vars(value)
@@ -57,6 +57,31 @@ def _arrays(value: Any, name: str) -> tuple[Any, ...]:
     return (value.data, *(value.coords if hasattr(value, "coords") else (value.row, value.col)))
 
 
+def _is_full(value: Any) -> bool:
+    """Say whether a compressed matrix has no spare room, which pickle keeps."""
+    return bool(len(value.data) == len(value.indices) == value.indptr[-1])
+
+
+def _check_compressed(value: Any, name: str) -> None:
+    """Raise DamagedError for indices that would lead scipy out of bounds.
+
+    Not by ``check_format``: it also cuts spare room off, and changes integer types.
+    """
+    rows, columns = value.shape if len(value.shape) == 2 else (1, *value.shape)
+    if name.startswith("bsr"):
+        rows, columns = rows // value.data.shape[1], columns // value.data.shape[2]
+    major, minor = (columns, rows) if name.startswith("csc") else (rows, columns)
+    indices, places = value.indices, value.indptr
+    if (
+        len(places) != major + 1
+        or places[0] != 0
+        or not _is_full(value)
+        or (np.diff(places) < 0).any()
+        or (len(indices) and not 0 <= indices.min() <= indices.max() < minor)
+    ):
+        raise DamagedError("a sparse matrix's indices are not those of its shape")
+
+
 def _build(kind: Any, name: str) -> Callable[..., Any]:
     def build(shape: tuple[int, ...], flags: tuple[bool, ...], data: Any, *arrays: Any) -> Any:
         # Arrays are set, not handed to the constructor: that one may copy them, or narrow their integers.
@@ -68,7 +93,7 @@ def _build(kind: Any, name: str) -> Callable[..., Any]:
         value.data = data
         if name[:3] in _COMPRESSED:
             value.indices, value.indptr = arrays
-            value.check_format(full_check=True)
+            _check_compressed(value, name)
         elif name.startswith("dia"):
             (value.offsets,) = arrays
         elif hasattr(value, "coords"):
