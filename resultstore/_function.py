@@ -20,6 +20,7 @@ from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
 from resultstore._settings import CallOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
+from resultstore._travel import twin_of
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 
@@ -83,7 +84,8 @@ class CachedFunction(Generic[P, R_co]):
 
     # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
     __slots__ = (
-        "__dict__", "__weakref__", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault",
+        "__dict__", "__weakref__", "_facts", "_func", "_identity", "_judges", "_options", "_progress", "_twins",
+        "_vault",
     )  # fmt: skip
     __qualname__: str
 
@@ -99,7 +101,7 @@ class CachedFunction(Generic[P, R_co]):
         # cached function would be that one's, down to its store.
         functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, ignore)
-        self.func = func
+        self._func = func
         self.ignore: tuple[str, ...] = self._identity.ignore
         self.store = store
         self._vault = vault = store._vault
@@ -108,6 +110,18 @@ class CachedFunction(Generic[P, R_co]):
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
         self._twins: dict[str, Any] = {}
+
+    @property
+    def func(self) -> Callable[P, R_co]:
+        """The function itself, uncached. Read-only: another one would be stored under this one's key.
+
+        Examples
+        --------
+        >>> square.func(2)
+        computing
+        4
+        """
+        return self._func
 
     @property
     def name(self) -> str:
@@ -125,7 +139,7 @@ class CachedFunction(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
-            return self.func(*args, **kwargs)
+            return self._func(*args, **kwargs)
         level = self._progress.level
         began = time.perf_counter() if level else 0.0
         try:
@@ -133,7 +147,7 @@ class CachedFunction(Generic[P, R_co]):
         except Exception as error:  # a value's own code may run while it is looked at
             return self._call_uncached(vault.reporter, error, args, kwargs)
         if call is None:
-            return self.func(*args, **kwargs)
+            return self._func(*args, **kwargs)
         key, name = call[4], self._identity.name
         row = vault.look(key, name)
         if row is not None and not (self._judges and self._is_outdated(vault, row)):
@@ -181,7 +195,7 @@ class CachedFunction(Generic[P, R_co]):
         self._progress.calling(args, kwargs)
         with _lineage.running() as children:
             started = time.perf_counter()
-            result = self.func(*args, **kwargs)
+            result = self._func(*args, **kwargs)
             duration = time.perf_counter() - started
         computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
         value, stored = vault.keep(computed, result, self._options)
@@ -193,13 +207,13 @@ class CachedFunction(Generic[P, R_co]):
         """Run the function, whatever is stored, and keep its result."""
         vault = self._vault
         if vault is None:
-            return Outcome(self.func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
         try:
             call = self._keyed(args, kwargs)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         if call is None:
-            return Outcome(self.func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
         return self._compute(vault, call, args, kwargs)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
@@ -212,7 +226,7 @@ class CachedFunction(Generic[P, R_co]):
         if error.where.startswith("argument"):
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
-        return self.func(*args, **kwargs)
+        return self._func(*args, **kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
         facts = self._facts
@@ -422,24 +436,17 @@ class CachedFunction(Generic[P, R_co]):
     def _twin(self, name: str, func: Any) -> Any:
         if type(func) is not types.FunctionType:
             return func
-        if name not in self._twins:
-            self._twins[name] = _make_twin(func, self.__module__, f"{self.__qualname__}.{name}")
-        return self._twins[name]
+        twin = twin_of(func, self._twins.get(name), self.__module__, f"{self.__qualname__}.{name}")
+        self._twins[name] = twin
+        return twin
 
     def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...], CallOptions]) -> None:
-        if "func" in self.__dict__:  # found by name: it is what it is in this process
+        if hasattr(self, "_func"):  # found by name: it is what it is in this process
             return
         func, store, ignore, options = state
         if func.__qualname__.endswith("._portable"):
             func.__qualname__ = func.__qualname__.removesuffix("._portable")
         CachedFunction.__init__(self, func, store, ignore, options)
-
-
-def _make_twin(func: types.FunctionType, module: str, qualname: str) -> types.FunctionType:
-    twin = types.FunctionType(func.__code__, func.__globals__, func.__name__, func.__defaults__, func.__closure__)
-    twin.__kwdefaults__, twin.__doc__ = func.__kwdefaults__, func.__doc__
-    twin.__module__, twin.__qualname__ = module, qualname
-    return twin
 
 
 def _rebuild(

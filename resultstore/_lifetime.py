@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import threading
 import weakref
 from typing import Protocol
 
 _FORK_WAIT_S = 10.0
+_held = False
 
 
 class Living(Protocol):
@@ -29,6 +31,11 @@ class Living(Protocol):
 
 _living: weakref.WeakSet[Living] = weakref.WeakSet()
 _paused: list[tuple[Living, bool]] = []
+opening = threading.RLock()
+"""Held while anything inside SQLite is opened or closed, and by stores that are only being made or dropped.
+
+A fork waits for it, and the child gets a new one.
+"""
 
 
 def register(living: Living) -> None:
@@ -45,19 +52,27 @@ def close_all() -> None:
 
 def _before_fork() -> None:
     """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
+    global _held  # noqa: PLW0603 -- there is one process
     _paused.extend((living, living.pause(_FORK_WAIT_S)) for living in list(_living))
+    _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
 
 
 def _after_fork_in_parent() -> None:
+    if _held:
+        opening.release()
     while _paused:
         living, paused = _paused.pop()
         living.resume(paused=paused)
 
 
 def _after_fork_in_child() -> None:
-    _paused.clear()
-    for living in list(_living):
+    global opening  # noqa: PLW0603
+    opening = threading.RLock()
+    # Those of threads that the child does not have are held by nobody else now, and must not be dropped
+    # before they have been told: dropping would close what the parent uses.
+    for living in {id(living): living for living in (*(living for living, _ in _paused), *_living)}.values():
         living.abandon()
+    _paused.clear()
 
 
 atexit.register(close_all)

@@ -10,6 +10,7 @@ or a result that is not stored, and one warning.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -66,6 +67,7 @@ class Vault:
     """What one process holds of one store."""
 
     def __init__(self, settings: Settings) -> None:
+        self._process = os.getpid()
         self.settings = settings
         self.place = settings.place
         self.index = Index(self.place, settings.size_limit, {"encoding": "1", "fingerprint scheme": str(SCHEME)})
@@ -309,6 +311,7 @@ class Vault:
 
     def abandon(self) -> None:
         """Start anew in a forked child: the parent writes its own accesses."""
+        self._process = os.getpid()
         self._accesses.forget()
         self._armed = False
         self.gate.abandon()
@@ -316,8 +319,9 @@ class Vault:
         self.index.forget_run()
 
     def __del__(self) -> None:
-        if sys is None or sys.is_finalizing():  # type: ignore[redundant-expr]
+        if sys is None or sys.is_finalizing() or self._process != os.getpid():  # type: ignore[redundant-expr]
             return
-        with contextlib.suppress(Exception):
+        # Nobody pauses it for a fork any more: the lock keeps one from happening meanwhile.
+        with contextlib.suppress(Exception), _lifetime.opening:
             self.flush(wait_s=0)
             self._close_files()

@@ -335,3 +335,24 @@ def test_a_module_that_hides_one_of_pythons_is_the_users(tmp_path):
         )
         seen.add(done.stdout)
     assert len(seen) == 2
+
+
+class Held:
+    """A base that holds the class cell of its own."""
+
+    factor = 2
+
+    def predict(self, X):
+        return X * __class__.factor
+
+
+class Borrower(BaseEstimator):  # type: ignore[misc]
+    """An estimator that borrows a method from a class it does not inherit."""
+
+    predict = Held.predict
+
+
+def test_a_method_borrowed_with_another_class_in_it_is_refused():
+    """A method that speaks of a class that is no part of the estimator has behaviour that is not seen."""
+    with pytest.raises(DigestError):
+        digest(Borrower())

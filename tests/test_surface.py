@@ -20,6 +20,7 @@ import pytest
 
 import resultstore
 from resultstore import CacheWarning, MissingError, OptionError, Reference, Store
+from resultstore._travel import twin_of
 from tests import science
 
 # -- call, refresh, get
@@ -487,3 +488,23 @@ def test_an_index_that_cannot_be_opened_leaves_no_noise(folder, monkeypatch):
     with pytest.warns(CacheWarning, match="unable to open"):
         assert Store(folder).cache(science.square)(2) == 4
     gc.collect()
+
+
+def test_the_function_behind_cannot_be_replaced(store):
+    """`f.func` is read-only: the value of another function would be stored under this one's key."""
+    f = store.cache(science.square)
+    with pytest.raises(AttributeError):
+        f.func = abs
+
+
+def test_a_twin_follows_its_function():
+    """What a script's function sends to workers is made anew when its code or defaults change in place, else it is one."""
+    scope = {}
+    exec("def f(x, y=1): return x + y\ndef g(x, y=1): return x - y", scope)
+    f, first = scope["f"], twin_of(scope["f"], None, "__main__", "f._portable")
+    assert twin_of(f, first, "__main__", "f._portable") is first
+    f.__defaults__ = (5,)
+    second = twin_of(f, first, "__main__", "f._portable")
+    assert second(1) == 6
+    f.__code__ = scope["g"].__code__
+    assert twin_of(f, second, "__main__", "f._portable")(1) == -4

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import copyreg
+import functools
 import sys
 import types
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any
 
 from resultstore._identity.code import code_parts
 from resultstore._identity.encoding import Node, encode, named
-from resultstore._identity.names import is_installed_file, owner_of, version_of
+from resultstore._identity.names import is_installed_file, is_standard_file, owner_of, version_of
 from resultstore.errors import DigestError
 
 _NOT_BEHAVIOUR = frozenset(
@@ -28,6 +29,10 @@ _NOT_BEHAVIOUR = frozenset(
 )
 
 
+_COMPILED = frozenset(
+    {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+     types.MethodDescriptorType, types.MethodWrapperType, types.WrapperDescriptorType}
+)  # fmt: skip
 _OWN_WAYS = frozenset("__getstate__ __reduce__ __reduce_ex__ __getnewargs__ __getnewargs_ex__".split())
 
 
@@ -49,7 +54,11 @@ def node_of(value: Any) -> Node:
         if found is not None:
             return named("function", found)
     elif callable(getattr(kind, "get_params", None)) or (issubclass(kind, dict) and _vouched(kind) is not None):
-        return named("instance", (class_parts(kind), *_restored_from(value)))
+        try:
+            parts = class_parts(kind)
+        except RecursionError as error:
+            raise DigestError(f"class {kind.__qualname__} has a method that closes over itself") from error
+        return named("instance", (parts, *_restored_from(value)))
     else:
         owner = owner_of(value)
         if owner is not None:
@@ -89,20 +98,20 @@ def class_parts(kind: type) -> tuple[Any, ...]:
 def _body(kind: type) -> tuple[Any, ...]:
     where = f"class {kind.__module__}.{kind.__qualname__}"
     return tuple(
-        (name, _member(member, f"{where}, {name}"))
+        (name, _member(member, f"{where}, {name}", kind))
         for name, member in sorted(vars(kind).items())
         if name not in _NOT_BEHAVIOUR
     )
 
 
-def _member(member: Any, where: str) -> Any:
+def _member(member: Any, where: str, owner: type) -> Any:
     kind = type(member)
     if kind is types.FunctionType:
-        return _function(member, where)
+        return _function(member, where, owner)
     if kind in (staticmethod, classmethod):
-        return (kind.__name__, _member(member.__func__, where))
+        return (kind.__name__, _member(member.__func__, where, owner))
     if kind is property:
-        return ("property", *(_member(part, where) for part in (member.fget, member.fset, member.fdel)))
+        return ("property", *(_member(part, where, owner) for part in (member.fget, member.fset, member.fdel)))
     if kind in (types.MemberDescriptorType, types.GetSetDescriptorType):
         return ("slot",)
     try:
@@ -117,20 +126,20 @@ def _member(member: Any, where: str) -> Any:
         raise error.at(where) from None
 
 
-def _function(func: Any, where: str) -> tuple[Any, ...]:
+def _function(func: Any, where: str, owner: type) -> tuple[Any, ...]:
     """Return plain values for a method: its code, defaults and cells, the class itself apart."""
     cells = []
     for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-        if name == "__class__":  # super() holds the class that is being described
-            continue
         try:
-            cells.append((name, _member(cell.cell_contents, where)))
+            if name == "__class__" and cell.cell_contents is owner:  # super() holds the class that is being described
+                continue
+            cells.append((name, _member(cell.cell_contents, where, owner)))
         except ValueError:
             cells.append((name, ("empty",)))
-    defaults = tuple(_member(value, where) for value in func.__defaults__ or ())
-    by_name = tuple((name, _member(value, where)) for name, value in sorted((func.__kwdefaults__ or {}).items()))
+    defaults = tuple(_member(value, where, owner) for value in func.__defaults__ or ())
+    by_name = tuple((name, _member(value, where, owner)) for name, value in sorted((func.__kwdefaults__ or {}).items()))
     attributes = [(name, value) for name, value in sorted(vars(func).items()) if name != "__wrapped__"]
-    held = tuple((name, _member(value, where)) for name, value in attributes)
+    held = tuple((name, _member(value, where, owner)) for name, value in attributes)
     return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells), held)
 
 
@@ -151,40 +160,67 @@ def _vouched(thing: Any) -> tuple[str, str, str] | None:
         found = getattr(found, part, None)
     if found is not thing:
         return None
-    members = vars(thing).values() if isinstance(thing, type) else (thing,)
-    if not all(map(_is_installed, members)):
+    if isinstance(thing, type):
+        is_whole = all(_is_installed(m, thing) and _belongs(n, m, thing) for n, m in vars(thing).items())
+    else:
+        is_whole = _is_installed(thing, thing)
+    if not is_whole:
         return None  # patched
     version = version_of(module.partition(".")[0])
     return None if version is None else (module, name, version)
 
 
-def _is_installed(member: Any, inside: tuple[Any, ...] = ()) -> bool:
-    """Say whether what hangs on a class, or a function, is a distribution's or the standard library's own."""
+def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool:
+    """Say whether a function, or what hangs on a class, is a distribution's or the standard library's own.
+
+    ``owner`` is the class or function that is to be vouched for.
+    """
     kind = type(member)
     if any(member is outer for outer in inside):
         return True  # a function that closes over itself
     inside = (*inside, member)
     if kind is types.FunctionType:
-        file = member.__code__.co_filename
-        if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
-            top = str(member.__globals__.get("__name__")).partition(".")[0]
-            known = version_of(top) is not None
-        else:
-            known = is_installed_file(file)
-        return known and all(_is_installed(inner, inside) for inner in _functions_in(member))
+        return _lies_installed(member, owner) and all(
+            _is_installed(inner, owner, inside) for inner in _callables_in(member)
+        )
+    if kind in (staticmethod, classmethod):
+        return _is_installed(member.__func__, owner, inside)
     if kind is property:
-        return all(_is_installed(part, inside) for part in (member.fget, member.fset, member.fdel))
-    if isinstance(member, type) or not (callable(member) or hasattr(kind, "__get__")):
-        return True  # data
-    # A callable object or a descriptor is behaviour of its type, and of the function that it holds.
-    top = "" if kind.__module__ == "unittest.mock" else kind.__module__.partition(".")[0]
-    inner = getattr(member, "__func__", None) or getattr(member, "func", None)
-    return version_of(top) is not None and (inner is None or _is_installed(inner, inside))
+        parts = (member.fget, member.fset, member.fdel)
+        return all(part is None or _is_installed(part, owner, inside) for part in parts)
+    if isinstance(member, type):
+        return version_of(member.__module__.partition(".")[0]) is not None
+    if kind in _COMPILED or not (callable(member) or hasattr(kind, "__get__")):
+        return True
+    if kind is functools.cached_property:
+        return _is_installed(member.func, owner, inside)
+    # A descriptor or callable of the distribution's own making; of any other, such as a partialmethod or a
+    # mock, nobody knows what it holds.
+    top = owner.__module__.partition(".")[0]
+    return kind.__module__.partition(".")[0] == top and version_of(top) is not None
 
 
-def _functions_in(func: types.FunctionType) -> Iterator[Any]:
-    """Yield the functions that a wrapper closes over: the code that it runs in the end."""
+def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
+    file = func.__code__.co_filename
+    if is_standard_file(file) and version_of(owner.__module__.partition(".")[0]) != "":
+        return False  # a wrapper of functools, say, around whatever its registry holds
+    if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
+        return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
+    return is_installed_file(file)
+
+
+def _callables_in(func: types.FunctionType) -> Iterator[Any]:
+    """Yield what a wrapper closes over and may call: the code that it runs in the end."""
     for cell in func.__closure__ or ():
         with contextlib.suppress(ValueError):  # an empty cell
-            if isinstance(cell.cell_contents, types.FunctionType):
+            if callable(cell.cell_contents):
                 yield cell.cell_contents
+
+
+def _belongs(name: str, member: Any, kind: type) -> bool:
+    """Say whether a method was defined in this class, not put there from another."""
+    func = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
+    if not isinstance(func, types.FunctionType):
+        return True
+    outer, _, last = func.__qualname__.rpartition(".")
+    return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")

@@ -72,6 +72,13 @@ def is_installed_file(path: str) -> bool:
 
 
 @functools.cache
+def is_standard_file(path: str) -> bool:
+    """Say whether a source file is the standard library's."""
+    parts = os.path.realpath(path).replace("\\", "/").split("/")
+    return is_installed_file(path) and not {"site-packages", "dist-packages"} & set(parts)
+
+
+@functools.cache
 def version_of(top: str) -> str | None:
     """Return the version of a top-level module's distribution.
 

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from resultstore import _lifetime
 from resultstore._index import hot
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
@@ -36,7 +37,6 @@ _inherited: list[sqlite3.Connection] = []
 
 _open_files: Counter[tuple[int, int]] = Counter()
 """How many connections this process has to each index file, by device and inode."""
-_opening = threading.RLock()
 
 
 class _Connection(sqlite3.Connection):
@@ -45,10 +45,10 @@ class _Connection(sqlite3.Connection):
     identity: tuple[int, int] | None = None
 
     def close(self) -> None:
-        super().close()
-        identity, self.identity = self.identity, None
-        if identity is not None:
-            with _opening:
+        with _lifetime.opening:
+            super().close()
+            identity, self.identity = self.identity, None
+            if identity is not None:
                 _open_files[identity] -= 1
 
     def __del__(self) -> None:
@@ -132,7 +132,8 @@ class Connections:
         return int(version) < hot.VERSION
 
     def _ask_version(self) -> tuple[int, int]:
-        with contextlib.closing(self._connect("ro")) as connection:
+        # Nobody pauses for a fork what is only being made: the lock keeps one from happening meanwhile.
+        with _lifetime.opening, contextlib.closing(self._connect("ro")) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             return version, connection.execute("PRAGMA application_id").fetchone()[0]
 
@@ -222,7 +223,7 @@ class Connections:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"file:{urllib.parse.quote(os.fsencode(self.path))}?mode={mode}"
-        with _opening:  # never while a head is being read
+        with _lifetime.opening:  # never while a head is being read
             connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection
             )
@@ -321,8 +322,6 @@ class Connections:
 
     def abandon(self) -> None:
         """Forget the connections of the parent process, in a forked child."""
-        global _opening  # noqa: PLW0603
-        _opening = threading.RLock()  # another thread of the parent may have held it
         _inherited.extend((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
         self._renew()
@@ -342,7 +341,7 @@ def _read_head(path: str) -> bytes | None:
     the log under our feet.
     """
     _check_regular(path)
-    with _opening:
+    with _lifetime.opening:
         if _open_files[_identity(path)] > 0:
             return None
         with open(path, "rb", buffering=0) as file:

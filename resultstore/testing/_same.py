@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+_SPARSE_FLAGS = ("_has_sorted_indices", "_has_canonical_format", "has_canonical_format")
+
 
 def same(one: Any, other: Any) -> bool:
     """Say whether two values cannot be told apart; see `assert_same`.
@@ -109,10 +111,11 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         _match_tables(where, root, one, other)
     elif root == "scipy" and hasattr(one, "tocoo"):
         _expect(where, "shape", one.shape, other.shape)
-        for name in ("data", "indices", "indptr", "offsets", "row", "col", "coords"):
+        for name in ("data", "indices", "indptr", "offsets", "row", "col", "coords", *_SPARSE_FLAGS):
             yield f"{where}.{name}", vars(one).get(name), vars(other).get(name)
     elif root == "polars" and hasattr(one, "equals"):
-        _expect(where, "types", repr(getattr(one, "schema", one.shape)), repr(getattr(other, "schema", other.shape)))
+        for name in ("schema", "name", "dtype"):
+            _expect(where, name, repr(getattr(one, name, None)), repr(getattr(other, name, None)))
         _expect(where, "rows", one.to_arrow().to_pylist().__repr__(), other.to_arrow().to_pylist().__repr__())
     elif root == "xarray" and hasattr(one, "identical"):
         assert one.identical(other), f"{where}: {one!r:.200} is not {other!r:.200}"
@@ -152,6 +155,8 @@ def _array_parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, A
         _expect(where, flag, getattr(one.flags, flag), getattr(other.flags, flag))
     if isinstance(one, numpy.ma.MaskedArray):
         yield f"{where}.mask", numpy.array(one.mask), numpy.array(other.mask)
+        yield f"{where}.fill_value", one.fill_value, other.fill_value
+        yield f"{where}.hardmask", one.hardmask, other.hardmask
         one, other = one.data, other.data
     if one.dtype.hasobject:
         for i, (a, b) in enumerate(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True)):
