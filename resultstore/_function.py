@@ -113,7 +113,7 @@ class CachedFunction(Generic[P, R_co]):
 
     @property
     def func(self) -> Callable[P, R_co]:
-        """The function itself, uncached. Read-only: another one would be stored under this one's key.
+        """The function itself, uncached; read-only, for another one would be stored under this one's key.
 
         Examples
         --------
