@@ -10,6 +10,7 @@ import weakref
 from typing import Protocol
 
 _FORK_WAIT_S = 10.0
+_FORK_TRIES = 100
 _held = False
 
 
@@ -40,7 +41,13 @@ A fork waits for it, and the child gets a new one.
 
 def register(living: Living) -> None:
     """Tell this one of forks and of the end, as long as it lives."""
-    _living.add(living)
+    with opening:
+        _living.add(living)
+
+
+def unregister(living: Living) -> None:
+    """Forget one that is being dropped. The caller holds `opening`."""
+    _living.discard(living)
 
 
 def close_all() -> None:
@@ -53,8 +60,15 @@ def close_all() -> None:
 def _before_fork() -> None:
     """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
     global _held  # noqa: PLW0603 -- there is one process
-    _paused.extend((living, living.pause(_FORK_WAIT_S)) for living in list(_living))
-    _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
+    for _ in range(_FORK_TRIES):
+        known = {id(living) for living, _ in _paused}
+        _paused.extend((living, living.pause(_FORK_WAIT_S)) for living in list(_living) if id(living) not in known)
+        _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
+        known = {id(living) for living, _ in _paused}
+        if not _held or all(id(living) in known for living in list(_living)):
+            return
+        opening.release()  # one has come meanwhile
+        _held = False
 
 
 def _after_fork_in_parent() -> None:

@@ -290,10 +290,10 @@ class Vault:
     def close(self) -> None:
         """Write what waits and close all files that no thread is using; the next use opens them again."""
         self.flush()
-        self._close_files()
+        self._close_files(_CLOSE_WAIT_S)
 
-    def _close_files(self) -> None:
-        with self.gate.alone(_CLOSE_WAIT_S) as nobody_writes:
+    def _close_files(self, wait_s: float) -> None:
+        with self.gate.alone(wait_s) as nobody_writes:
             self.index.close(writer=nobody_writes)
         self.gate.close()
 
@@ -323,5 +323,6 @@ class Vault:
             return
         # Nobody pauses it for a fork any more: the lock keeps one from happening meanwhile.
         with contextlib.suppress(Exception), _lifetime.opening:
+            _lifetime.unregister(self)
             self.flush(wait_s=0)
-            self._close_files()
+            self._close_files(0)

@@ -258,3 +258,33 @@ def test_opening_a_store_again_keeps_the_locks_of_the_open_one(store, folder):
     assert (folder / "index.sqlite-wal").exists()
     assert f.check_call_in_cache(2)
     f(3)
+
+
+CHURN = """
+import os, sys, threading, warnings
+from resultstore import Store
+from tests import science
+stop = False
+def churn():
+    while not stop:
+        Store(sys.argv[1]).cache(science.square)(2)
+store = Store(sys.argv[1])
+store.cache(science.square)(2)
+thread = threading.Thread(target=churn)
+thread.start()
+for _ in range(25):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if Store(sys.argv[1]).cache(science.square)(3) == 9 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+stop = True
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_children_forked_while_stores_come_and_go(folder):
+    """A child forked while another thread opens and drops stores finds no lock taken for ever."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", CHURN, folder], check=True, timeout=100)
+    with Store(folder) as store:
+        assert store.verify() == []
