@@ -100,7 +100,7 @@ class Asking:
 
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
         assert self._vault is not None
-        mode = self._defaults.mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode)
+        mode = parse_mmap_mode(mmap_mode, self._defaults.mmap_mode)
         try:
             value = self._vault.load(record.key, mode)
         except (StoreError, OSError, sqlite3.Error) as error:

@@ -91,7 +91,7 @@ def make_call_options(
 ) -> CallOptions:
     """Check a function's options. False inherits; None is none, or for ``verbose`` inherits."""
     options = CallOptions(
-        defaults.mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode),
+        parse_mmap_mode(mmap_mode, defaults.mmap_mode),
         defaults.compression if compression is False else _parse_compression(compression),
         defaults.verbose if verbose is None else _parse_verbose(verbose),
         None if ttl is None else parse_age(ttl, "ttl"),
@@ -106,8 +106,10 @@ def make_call_options(
     return options
 
 
-def parse_mmap_mode(mode: object) -> str | None:
-    """Return a mode of mapping, or refuse it."""
+def parse_mmap_mode(mode: object, inherited: str | None) -> str | None:
+    """Return a mode of mapping, the inherited one for False, or refuse it."""
+    if mode is False:
+        return inherited
     if mode in ("r+", "w+"):
         raise OptionError(
             "mmap_mode", mode, 'this would write into the stored result; "c" gives a map of your own to write to'

@@ -71,7 +71,8 @@ class Reference:
     def __init__(self, store: Shelf, key: bytes | str, mmap_mode: str | bool | None = False) -> None:
         self.key = parse_key(key)
         self.store = store
-        self._mmap_mode = mmap_mode if mmap_mode is False else parse_mmap_mode(mmap_mode)
+        parse_mmap_mode(mmap_mode, None)  # a wrong one is told now
+        self._mmap_mode = mmap_mode
 
     def get(self, mmap_mode: str | bool | None = False) -> Any:
         """Return the result.
@@ -94,8 +95,8 @@ class Reference:
         vault = self.store._vault
         if vault is None:
             raise MissingError(f"the result {self.key.hex()} is not stored: storing is switched off")
-        mode = self._mmap_mode if mmap_mode is False else mmap_mode
-        mode = vault.settings.defaults.mmap_mode if mode is False else parse_mmap_mode(mode)
+        own = parse_mmap_mode(self._mmap_mode, vault.settings.defaults.mmap_mode)
+        mode = parse_mmap_mode(mmap_mode, own)
         row = vault.look(self.key, "")
         value = MISS if row is None else vault.take(self.key, row, "", mode)
         if value is MISS:

@@ -252,7 +252,7 @@ class Store(Asking, Housekeeping):
 
     def __copy__(self) -> Store:
         # scikit-learn copies a store with each estimator that holds one: copies share connections and warnings.
-        twin = object.__new__(Store)
+        twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
 

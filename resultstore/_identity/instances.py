@@ -12,14 +12,13 @@ from __future__ import annotations
 import contextlib
 import copyreg
 import functools
-import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
 from resultstore._identity.code import code_parts
 from resultstore._identity.encoding import Node, encode, named
-from resultstore._identity.names import is_installed_file, is_standard_file, owner_of, version_of
+from resultstore._identity.names import is_reachable, origin_of, owner_of, version_of
 from resultstore.errors import DigestError
 
 _NOT_BEHAVIOUR = frozenset(
@@ -27,8 +26,6 @@ _NOT_BEHAVIOUR = frozenset(
     "__conditional_annotations__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ __parameters__ "
     "__qualname__ __slotnames__ __static_attributes__ __weakref__ _abc_impl".split()
 )
-
-
 _COMPILED = frozenset(
     {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
      types.MethodDescriptorType, types.MethodWrapperType, types.WrapperDescriptorType}
@@ -116,8 +113,9 @@ def _member(member: Any, where: str, owner: type) -> Any:
         return ("slot",)
     try:
         # What a distribution's own machinery left in the class, such as scikit-learn's requests.
-        if _vouched(kind) is not None and kind.__module__ != "builtins" and type(kind) is type:
-            return ("made", *_vouched_or_empty(kind), encode(_restored_from(member)))
+        found = _vouched(kind) if kind.__module__ != "builtins" and type(kind) is type else None
+        if found is not None:
+            return ("made", *found, encode(_restored_from(member)))
     except DigestError:
         pass
     try:
@@ -143,10 +141,6 @@ def _function(func: Any, where: str, owner: type) -> tuple[Any, ...]:
     return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells), held)
 
 
-def _vouched_or_empty(named_thing: Any) -> tuple[str, ...]:
-    return _vouched(named_thing) or ()
-
-
 def _vouched(thing: Any) -> tuple[str, str, str] | None:
     """Return module, name and version of what an installed distribution or the standard library has under its name.
 
@@ -155,10 +149,7 @@ def _vouched(thing: Any) -> tuple[str, str, str] | None:
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         return None
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is not thing:
+    if not is_reachable(thing):
         return None
     if isinstance(thing, type):
         is_whole = all(_is_installed(m, thing) and _belongs(n, m, thing) for n, m in vars(thing).items())
@@ -202,11 +193,11 @@ def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool
 
 def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
     file = func.__code__.co_filename
-    if is_standard_file(file) and version_of(owner.__module__.partition(".")[0]) != "":
-        return False  # a wrapper of functools, say, around whatever its registry holds
     if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
         return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
-    return is_installed_file(file)
+    # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.
+    origins = ("installed", "standard") if version_of(owner.__module__.partition(".")[0]) == "" else ("installed",)
+    return origin_of(file) in origins
 
 
 def _callables_in(func: types.FunctionType) -> Iterator[Any]:

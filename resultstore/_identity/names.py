@@ -59,23 +59,15 @@ def is_reachable(named: Any) -> bool:
 
 
 @functools.cache
-def is_installed_file(path: str) -> bool:
-    """Say whether a source file is the standard library's or lies where distributions are installed."""
+def origin_of(path: str) -> str | None:
+    """Say whose a source file is: ``"standard"``, ``"installed"``, or None for what may be edited."""
     import sysconfig
 
     path = os.path.realpath(path)
-    parts = path.replace("\\", "/").split("/")
-    if "site-packages" in parts or "dist-packages" in parts:
-        return True
+    if not {"site-packages", "dist-packages"}.isdisjoint(path.replace("\\", "/").split("/")):
+        return "installed"
     roots = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
-    return path.startswith("<frozen ") or any(path.startswith(root + os.sep) for root in roots)
-
-
-@functools.cache
-def is_standard_file(path: str) -> bool:
-    """Say whether a source file is the standard library's."""
-    parts = os.path.realpath(path).replace("\\", "/").split("/")
-    return is_installed_file(path) and not {"site-packages", "dist-packages"} & set(parts)
+    return "standard" if any(path.startswith(root + os.sep) for root in roots) else None
 
 
 @functools.cache
@@ -88,9 +80,9 @@ def version_of(top: str) -> str | None:
     file = getattr(module, "__file__", None)
     if module is None or top in ("__main__", "__mp_main__"):
         return None
-    if top in sys.stdlib_module_names and (file is None or is_installed_file(file)):
+    if top in sys.stdlib_module_names and (file is None or origin_of(file) is not None):
         return ""  # not so a module of the user's own that hides one of the library's
-    if file is None or not is_installed_file(file):
+    if file is None or origin_of(file) is None:
         return None
     version = getattr(module, "__version__", None)
     if isinstance(version, str) and version:
