@@ -16,6 +16,21 @@ def plain_text(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyFacts:
+    """One thing that a function's behaviour depends on, by itself: without what it depends on in turn."""
+
+    name: str
+    """Where it is known: ``"package.module.helper"``, ``"package.module.LIMIT"``, ``"numpy"``."""
+    kind: str
+    """``"function"``, ``"class"``, ``"value"``, ``"distribution"``, or ``"untracked"`` for what has no digest."""
+    digest: bytes
+    place: str | None = None
+    """Its file and line, ``"/home/me/tools.py:12"``."""
+    text: str | None = None
+    """The source of code, a short text of a value, a distribution's version."""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionFacts:
     """A function version."""
 
@@ -27,6 +42,12 @@ class FunctionFacts:
     source: str | None
     signature: str | None
     python: str
+    code: bytes = b""
+    """The fingerprint without a ``version=`` label that stands in for the code."""
+    label: str | None = None
+    portable: bytes | None = None
+    """The fingerprint by syntax tree, the same on every Python; None where the source is not at hand."""
+    dependencies: tuple[DependencyFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
-from resultstore._settings import CallOptions
+from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
 from resultstore._travel import twin_of
 from resultstore._vault import MISS, Vault
@@ -93,16 +93,16 @@ class CachedFunction(Generic[P, R_co]):
         self,
         func: Callable[P, R_co],
         store: Owner,
-        ignore: Iterable[str] = (),
+        keyed: KeyOptions = KeyOptions(),  # noqa: B008 -- frozen
         options: CallOptions = CallOptions(),  # noqa: B008 -- frozen
     ) -> None:
         names.check_kind(func)
         # Before our own attributes, and without the function's: those of a wrapper around another
         # cached function would be that one's, down to its store.
         functools.update_wrapper(self, func, updated=())
-        self._identity = Identity(func, ignore)
+        self._identity = Identity(func, keyed)
         self._func = func
-        self.ignore: tuple[str, ...] = self._identity.ignore
+        self.ignore: tuple[str, ...] = keyed.ignore
         self.store = store
         self._vault = vault = store._vault
         self._options = options
@@ -415,13 +415,17 @@ class CachedFunction(Generic[P, R_co]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if not names.is_reachable(self):
-            return _rebuild, (self.store, self.func, self.ignore, self._options)
+            return _rebuild, (self.store, self.func, self._identity.options, self._options)
         if self.__module__ not in ("__main__", "__mp_main__"):
             return str(self.__qualname__)
         # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. Portable twins
         # let each of them do as it does with plain functions.
         options = replace(self._options, validate=self._portable_callback)
-        return _find, (self.__module__, self.__qualname__), (self._portable, self.store, self.ignore, options)
+        return (
+            _find,
+            (self.__module__, self.__qualname__),
+            (self._portable, self.store, self._identity.options, options),
+        )
 
     @property
     def _portable(self) -> Any:
@@ -440,19 +444,19 @@ class CachedFunction(Generic[P, R_co]):
         self._twins[name] = twin
         return twin
 
-    def __setstate__(self, state: tuple[Callable[P, R_co], Any, tuple[str, ...], CallOptions]) -> None:
+    def __setstate__(self, state: tuple[Callable[P, R_co], Any, KeyOptions, CallOptions]) -> None:
         if hasattr(self, "_func"):  # found by name: it is what it is in this process
             return
-        func, store, ignore, options = state
+        func, store, keyed, options = state
         if func.__qualname__.endswith("._portable"):
             func.__qualname__ = func.__qualname__.removesuffix("._portable")
-        CachedFunction.__init__(self, func, store, ignore, options)
+        CachedFunction.__init__(self, func, store, keyed, options)
 
 
 def _rebuild(
-    store: Owner, func: Callable[..., Any], ignore: tuple[str, ...], options: CallOptions
+    store: Owner, func: Callable[..., Any], keyed: KeyOptions, options: CallOptions
 ) -> CachedFunction[..., Any]:
-    return CachedFunction(func, store, ignore, options)
+    return CachedFunction(func, store, keyed, options)
 
 
 def _find(module: str, qualname: str) -> CachedFunction[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,24 @@ class Compression:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What enters one function's keys, and how."""
+
+    ignore: tuple[str, ...] = ()
+    """Parameters that do not enter."""
+    key: dict[str, Callable[[Any], Any]] | None = None
+    """For some parameters, what stands in for the value."""
+    version: str | None = None
+    """A label that stands in for the code."""
+    was: tuple[str, ...] = ()
+    """Earlier full names, whose results still count."""
+    on_mutable: str = "warn"
+    """What becomes of a call when something that the function depends on has no digest."""
+    ignore_globals: tuple[str, ...] = ()
+    """Global names that are not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallOptions:
     """How one function's results are kept and given back; none of it enters a key."""
 
@@ -35,6 +53,14 @@ class CallOptions:
     """Seconds after which a result is computed anew, or None."""
     validate: Callable[[dict[str, Any]], Any] | None = None
     """Says of a stored call's metadata whether its result still counts."""
+    cache_errors: tuple[type[BaseException], ...] = ()
+    """Exceptions that are results, too."""
+    iterators: str | None = None
+    """``"list"``: an iterator that the function returns becomes a list."""
+    check_hits: float = 0.0
+    """The share of hits that are computed again, to be compared."""
+    check_arguments: bool = False
+    """Whether arguments are looked at again after the call."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +114,22 @@ def make_call_options(
     verbose: object = None,
     ttl: object = None,
     validate: object = None,
+    cache_errors: object = None,
+    iterators: object = None,
+    check_hits: object = None,
+    check_arguments: object = None,
 ) -> CallOptions:
-    """Check a function's options. False inherits; None is none, or for ``verbose`` inherits."""
+    """Check a function's options. False inherits; None is none, or for ``verbose`` and the checks inherits."""
     options = CallOptions(
         parse_mmap_mode(mmap_mode, defaults.mmap_mode),
         defaults.compression if compression is False else _parse_compression(compression),
         defaults.verbose if verbose is None else _parse_verbose(verbose),
         None if ttl is None else parse_age(ttl, "ttl"),
         _parse_validate(validate),
+        _parse_errors(cache_errors),
+        _parse_iterators(iterators),
+        defaults.check_hits if check_hits is None else _parse_share(check_hits),
+        defaults.check_arguments if check_arguments is None else bool(check_arguments),
     )
     if options.mmap_mode is not None and options.compression is not None:
         raise OptionError(
@@ -138,6 +172,78 @@ def _parse_validate(validate: object) -> Callable[[dict[str, Any]], Any] | None:
     if validate is not None and not callable(validate):
         raise OptionError("cache_validation_callback", validate, "this needs to be callable")
     return validate
+
+
+def _parse_errors(errors: object) -> tuple[type[BaseException], ...]:
+    if errors is None:
+        return ()
+    kinds = errors if isinstance(errors, tuple) else (errors,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise OptionError(
+            "cache_errors", errors, "write an exception class, or a tuple of them: (ValueError, KeyError)"
+        )
+    return kinds
+
+
+def _parse_iterators(iterators: object) -> str | None:
+    if iterators is not None and iterators != "list":
+        raise OptionError("iterators", iterators, 'write "list", to turn returned iterators into lists, or None')
+    return iterators
+
+
+def _parse_share(share: object) -> float:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise OptionError("check_hits", share, "write the share of hits to compute again: 0.01 for one in a hundred")
+    return float(share)
+
+
+ON_MUTABLE = ("warn", "strict", "allow")
+
+
+def parse_on_mutable(policy: object, inherited: str) -> str:
+    """Return a policy for what has no digest, the inherited one for None, or refuse it."""
+    if policy is None:
+        return inherited
+    if policy not in ON_MUTABLE:
+        raise OptionError("on_mutable", policy, 'write "warn" (run uncached, tell once), "strict" (raise), or "allow"')
+    return str(policy)
+
+
+def make_key_options(
+    ignore: Iterable[str] | None = None,
+    key: object = None,
+    version: object = None,
+    was: object = None,
+    on_mutable: object = None,
+    ignore_globals: object = None,
+    inherited: str = "warn",
+) -> KeyOptions:
+    """Check what a function says about its keys; the names of parameters are checked when it is bound."""
+    if ignore is not None and (isinstance(ignore, str) or not all(isinstance(name, str) for name in tuple(ignore))):
+        raise OptionError("ignore", ignore, 'write a list of parameter names: ignore=["debug"]')
+    if key is not None and not (
+        isinstance(key, dict) and all(isinstance(n, str) and callable(f) for n, f in key.items())
+    ):
+        raise OptionError("key", key, 'write what stands in for a parameter: key={"self": lambda self: self.name}')
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (str, int))):
+        raise OptionError("version", version, 'write a short text that stands in for the code: version="2"')
+    return KeyOptions(
+        tuple(ignore or ()),
+        dict(key) if key else None,
+        None if version is None else str(version),
+        _parse_names("was", was),
+        parse_on_mutable(on_mutable, inherited),
+        _parse_names("ignore_globals", ignore_globals),
+    )
+
+
+def _parse_names(option: str, names: object) -> tuple[str, ...]:
+    given: tuple[Any, ...] = (names,) if isinstance(names, str) else ()
+    if isinstance(names, Iterable) and not isinstance(names, str):
+        given = tuple(names)
+    if (names is not None and not given) or not all(isinstance(name, str) and name for name in given):
+        raise OptionError(option, names, f'write a name, or a list of names: {option}="module.name"')
+    return given
 
 
 def is_disabled() -> bool:

@@ -11,7 +11,15 @@ from resultstore._asking import Asking
 from resultstore._function import CachedFunction
 from resultstore._housekeeping import Housekeeping
 from resultstore._identity import encoding
-from resultstore._settings import CallOptions, is_disabled, make_call_options, make_settings
+from resultstore._settings import (
+    CallOptions,
+    KeyOptions,
+    is_disabled,
+    make_call_options,
+    make_key_options,
+    make_settings,
+    parse_on_mutable,
+)
 from resultstore._vault import Vault
 
 P = ParamSpec("P")
@@ -46,6 +54,14 @@ class Store(Asking, Housekeeping):
     verbose : int, default 0
         What is printed: nothing at 0; each computation from 1; each hit from 2, with its duration
         from 5 and the place from 10. The words are joblib's.
+    on_mutable : {"warn", "strict", "allow"}, default "warn"
+        What becomes of calls when something that the function depends on has no digest: they run
+        uncached with one warning, raise `DigestError`, or are cached without looking at it, on record.
+    check_hits : float, default 0.0
+        The share of hits, from 0 to 1, that are computed again and compared. A difference is told,
+        and the new result takes the old one's place.
+    check_arguments : bool, default False
+        Whether a call that changes its arguments is told: a hit would not change them.
 
     Raises
     ------
@@ -59,8 +75,8 @@ class Store(Asking, Housekeeping):
 
     Notes
     -----
-    The last three options are taken over by functions that do not say otherwise, and never enter a
-    key: what was stored one way is found and read under another.
+    The options from ``mmap_mode`` on are taken over by functions that do not say otherwise, and never
+    enter a key: what was stored one way is found and read under another.
 
     Examples
     --------
@@ -89,6 +105,9 @@ class Store(Asking, Housekeeping):
         mmap_mode: str | None = None,
         compression: str | tuple[str, int] | None = None,
         verbose: int = 0,
+        on_mutable: str = "warn",
+        check_hits: float = 0.0,
+        check_arguments: bool = False,
     ) -> None:
         self._location = location
         self._options = {
@@ -98,8 +117,14 @@ class Store(Asking, Housekeeping):
             "mmap_mode": mmap_mode,
             "compression": compression,
             "verbose": verbose,
+            "on_mutable": on_mutable,
+            "check_hits": check_hits,
+            "check_arguments": check_arguments,
         }
-        defaults = make_call_options(CallOptions(), mmap_mode, compression, verbose)
+        defaults = make_call_options(
+            CallOptions(), mmap_mode, compression, verbose, check_hits=check_hits, check_arguments=check_arguments
+        )
+        self._on_mutable = parse_on_mutable(on_mutable, "warn")
         settings = make_settings("." if location is None else location, size_limit, allow_pickle, strict, defaults)
         self._settings = settings if location is not None else None
         self._defaults = defaults
@@ -143,6 +168,13 @@ class Store(Asking, Housekeeping):
         *,
         ttl: timedelta | float | str | None = None,
         compression: str | tuple[str, int] | bool | None = False,
+        key: dict[str, Callable[[Any], Any]] | None = None,
+        version: str | int | None = None,
+        was: str | Iterable[str] | None = None,
+        on_mutable: str | None = None,
+        ignore_globals: str | Iterable[str] | None = None,
+        cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
+        iterators: str | None = None,
     ) -> CachedFunction[P, R]: ...
     @overload
     def cache(
@@ -155,6 +187,13 @@ class Store(Asking, Housekeeping):
         *,
         ttl: timedelta | float | str | None = None,
         compression: str | tuple[str, int] | bool | None = False,
+        key: dict[str, Callable[[Any], Any]] | None = None,
+        version: str | int | None = None,
+        was: str | Iterable[str] | None = None,
+        on_mutable: str | None = None,
+        ignore_globals: str | Iterable[str] | None = None,
+        cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
+        iterators: str | None = None,
     ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
     def cache(
         self,
@@ -166,6 +205,13 @@ class Store(Asking, Housekeeping):
         *,
         ttl: timedelta | float | str | None = None,
         compression: str | tuple[str, int] | bool | None = False,
+        key: dict[str, Callable[[Any], Any]] | None = None,
+        version: str | int | None = None,
+        was: str | Iterable[str] | None = None,
+        on_mutable: str | None = None,
+        ignore_globals: str | Iterable[str] | None = None,
+        cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
+        iterators: str | None = None,
     ) -> CachedFunction[P, R] | Callable[[Callable[P, R]], CachedFunction[P, R]]:
         """Decorate a function, so that its results persist.
 
@@ -189,6 +235,23 @@ class Store(Asking, Housekeeping):
             when a result is asked for, by the function as it is decorated now.
         compression : str, tuple, None or False, default False
             As for `Store`; None for none, False as the store says.
+        key : dict, optional
+            For some parameters, a function of the value whose result enters the key in its place:
+            ``{"self": lambda self: self.params}``.
+        version : str or int, optional
+            A label that stands in for the code: as long as it stays, edits change no key. Closure
+            values and arguments still count.
+        was : str or list of str, optional
+            Earlier full names of the function, ``"old.module.f"``, whose results still count.
+        on_mutable : {"warn", "strict", "allow"}, optional
+            As for `Store`.
+        ignore_globals : str or list of str, optional
+            Names of globals that are not looked at, such as a memo dict of one's own.
+        cache_errors : type or tuple of types, optional
+            Exceptions that are stored like results and raised again by hits. By default none is.
+        iterators : {"list"}, optional
+            Turn a returned iterator into a list, which is stored. By default iterators are returned
+            as they are and not stored, with one warning.
 
         Returns
         -------
@@ -214,15 +277,16 @@ class Store(Asking, Housekeeping):
         >>> len(store.find(scale))
         1
         """
-        options = make_call_options(self._defaults, mmap_mode, compression, verbose, ttl, cache_validation_callback)
+        options = make_call_options(
+            self._defaults, mmap_mode, compression, verbose, ttl, cache_validation_callback, cache_errors, iterators
+        )
+        keyed = make_key_options(ignore, key, version, was, on_mutable, ignore_globals, self._on_mutable)
         if func is None:
-            return lambda f: self._decorate(f, ignore, options)
-        return self._decorate(func, ignore, options)
+            return lambda f: self._decorate(f, keyed, options)
+        return self._decorate(func, keyed, options)
 
-    def _decorate(
-        self, func: Callable[P, R], ignore: Iterable[str] | None, options: CallOptions
-    ) -> CachedFunction[P, R]:
-        return CachedFunction(func.func if isinstance(func, CachedFunction) else func, self, ignore or (), options)
+    def _decorate(self, func: Callable[P, R], keyed: KeyOptions, options: CallOptions) -> CachedFunction[P, R]:
+        return CachedFunction(func.func if isinstance(func, CachedFunction) else func, self, keyed, options)
 
     def eval(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function as if it were decorated: ``store.cache(func)(*args, **kwargs)``.
@@ -270,6 +334,9 @@ _DEFAULTS: dict[str, Any] = {
     "mmap_mode": None,
     "compression": None,
     "verbose": 0,
+    "on_mutable": "warn",
+    "check_hits": 0.0,
+    "check_arguments": False,
 }
 
 

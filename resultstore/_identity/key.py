@@ -15,6 +15,7 @@ from resultstore._identity.binding import Binder, make_binder
 from resultstore._identity.closures import SCHEME, Fingerprint
 from resultstore._identity.encoding import encode, length, short, token_of
 from resultstore._identity.names import innermost, name_of, place_of
+from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError, OptionError
 
 _HEAD = b"resultstore call 1\0"
@@ -86,10 +87,10 @@ class Form:
 class Identity:
     """One function's name, fingerprint and binding: who was called with what."""
 
-    def __init__(self, func: Callable[..., Any], ignore: Iterable[str] = ()) -> None:
+    def __init__(self, func: Callable[..., Any], options: KeyOptions = KeyOptions()) -> None:  # noqa: B008 -- frozen
         self.name = name_of(func)
         self.place = plain_text(place_of(func))
-        self.ignore: tuple[str, ...] = ignore if isinstance(ignore, str) else tuple(ignore)  # type: ignore[assignment]
+        self.options = options
         self._func = func
         self._inner: Any = innermost(func)
         self._form = self._make_form()
@@ -99,7 +100,7 @@ class Identity:
         inner = self._inner
         is_python = isinstance(inner, types.FunctionType)
         signature = (inner.__code__, inner.__defaults__, inner.__kwdefaults__) if is_python else ()
-        return Form(self.name, make_binder(self._func, self.ignore), signature)
+        return Form(self.name, make_binder(self._func, self.options.ignore), signature)
 
     def form(self) -> Form:
         """Return how calls are keyed now. A call uses one form throughout, for another thread may renew it."""
@@ -132,6 +133,8 @@ class Identity:
             source=_source(self._inner),
             signature=_signature(self._inner),
             python=platform.python_version(),
+            code=fingerprint,
+            label=self.options.version,
         )
 
 
