@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
 from resultstore._facts import Computed, FunctionFacts
-from resultstore._identity import closures, names
+from resultstore._identity import names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
@@ -195,8 +195,11 @@ class CachedFunction(Generic[P, R_co]):
         self._progress.calling(args, kwargs)
         with _lineage.running() as children:
             started = time.perf_counter()
-            result = self._func(*args, **kwargs)
-            duration = time.perf_counter() - started
+            try:
+                result = self._func(*args, **kwargs)
+            finally:
+                duration = time.perf_counter() - started
+                self._identity.after_run()
         computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
         value, stored = vault.keep(computed, result, self._options)
         self._progress.called(duration)
@@ -220,10 +223,14 @@ class CachedFunction(Generic[P, R_co]):
         """Call the function, and say once why nothing is stored."""
         if not isinstance(error, DigestError):
             error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
-        if self.store.strict:
+        if self.store.strict or (
+            self._identity.options.on_mutable == "strict" and not error.where.startswith("argument")
+        ):
             raise error
         remedy = ""
-        if error.where.startswith("argument"):
+        if not error.where.startswith("argument"):
+            remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
+        else:
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self._func(*args, **kwargs)
@@ -467,4 +474,5 @@ def _find(module: str, qualname: str) -> CachedFunction[..., Any]:
     return found if isinstance(found, CachedFunction) else object.__new__(CachedFunction)
 
 
-closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+walk.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+walk.PINNED[CachedFunction] = lambda cached: cached._identity.options.version

@@ -12,9 +12,10 @@ from blake3 import blake3
 
 from resultstore._facts import ArgumentFacts, FunctionFacts, plain_text
 from resultstore._identity.binding import Binder, make_binder
-from resultstore._identity.closures import SCHEME, Fingerprint
 from resultstore._identity.encoding import encode, length, short, token_of
+from resultstore._identity.fingerprint import SCHEME, Fingerprint, dependencies_of, portable_of
 from resultstore._identity.names import innermost, name_of, place_of
+from resultstore._identity.sources import source_of
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError, OptionError
 
@@ -94,7 +95,7 @@ class Identity:
         self._func = func
         self._inner: Any = innermost(func)
         self._form = self._make_form()
-        self._fingerprint = Fingerprint(func, self._form.binder.ignored)
+        self._fingerprint = Fingerprint(func, self._form.binder.ignored, options)
 
     def _make_form(self) -> Form:
         inner = self._inner
@@ -123,8 +124,14 @@ class Identity:
         """Return the function's fingerprint as it is now."""
         return self._fingerprint.value()
 
+    def after_run(self) -> None:
+        """Note what the function has changed itself while it ran."""
+        self._fingerprint.after_run()
+
     def function_facts(self, fingerprint: bytes) -> FunctionFacts:
         """Return the facts of the function as it is now."""
+        state = self._fingerprint.state()
+        known = state is not None and state.value == fingerprint
         return FunctionFacts(
             name=self.name,
             fingerprint=fingerprint,
@@ -133,8 +140,10 @@ class Identity:
             source=_source(self._inner),
             signature=_signature(self._inner),
             python=platform.python_version(),
-            code=fingerprint,
+            code=state.code if state is not None and known else fingerprint,
             label=self.options.version,
+            portable=portable_of(state) if state is not None and known else None,
+            dependencies=dependencies_of(state) if state is not None and known else (),
         )
 
 
@@ -185,19 +194,8 @@ def summarise(value: Any) -> str:
 def _source(func: Any) -> str | None:
     """Return the text of a function, as far as the file still shows the code that runs."""
     code = getattr(func, "__code__", None)
-    if code is None:
-        return None
-    import linecache
-
-    lines = linecache.getlines(code.co_filename)
-    if not lines or code.co_firstlineno > len(lines):
-        return None
-    import inspect  # 24 ms, once, on a miss
-
-    try:
-        return plain_text("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])))
-    except Exception:  # half-edited files raise tokenizer errors of many kinds
-        return None
+    source = None if code is None else source_of(code)
+    return None if source is None else source.text
 
 
 def _signature(func: Any) -> str | None:
