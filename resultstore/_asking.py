@@ -57,6 +57,7 @@ class Asking:
         """
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
+            arguments = function._sought(arguments)
             name: str | None = function.name
         else:
             if not (function is None or isinstance(function, str) or callable(function)):

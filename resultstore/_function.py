@@ -9,11 +9,11 @@ import time
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
 from resultstore._facts import Computed, FunctionFacts
-from resultstore._identity import names, walk
+from resultstore._identity import encoding, names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
@@ -25,6 +25,9 @@ from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -84,9 +87,10 @@ class CachedFunction(Generic[P, R_co]):
 
     # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
     __slots__ = (
-        "__dict__", "__weakref__", "_facts", "_func", "_identity", "_judges", "_options", "_progress", "_twins",
-        "_vault",
+        "__dict__", "__weakref__", "_binds", "_facts", "_func", "_given", "_identity", "_judges", "_options", "_origin",
+        "_progress", "_twins", "_vault",
     )  # fmt: skip
+    __name__: str
     __qualname__: str
 
     def __init__(
@@ -110,6 +114,9 @@ class CachedFunction(Generic[P, R_co]):
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
         self._twins: dict[str, Any] = {}
+        self._given: tuple[Any, ...] = ()  # what a method is bound to
+        self._binds = "object"
+        self._origin: CachedFunction[..., Any] | None = None
 
     @property
     def func(self) -> Callable[P, R_co]:
@@ -164,6 +171,8 @@ class CachedFunction(Generic[P, R_co]):
         """Return a call with its key, or None for a wrong call, which the function tells in its own words."""
         identity = self._identity
         form = identity.form()
+        if self._given:
+            args = (*self._given, *args)
         try:
             values = form.bind(*args, **kwargs)
         except TypeError as error:
@@ -236,9 +245,10 @@ class CachedFunction(Generic[P, R_co]):
         return self._func(*args, **kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
-        facts = self._facts
+        holder = self._origin or self  # a bound method is made anew at each look
+        facts = holder._facts
         if facts is None or facts.fingerprint != fingerprint:
-            facts = self._facts = self._identity.function_facts(fingerprint)
+            facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
@@ -257,7 +267,7 @@ class CachedFunction(Generic[P, R_co]):
         (32, True)
         """
         form = self._identity.form()
-        values = form.bind(*args, **kwargs)
+        values = form.bind(*self._given, *args, **kwargs)
         return form.key(self._identity.fingerprint(), form.encode(values))
 
     def fingerprint(self) -> bytes:
@@ -273,6 +283,40 @@ class CachedFunction(Generic[P, R_co]):
     def _check_parameters(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that this function's calls cannot be found by."""
         self._identity.check_parameters(names)
+
+    def _sought(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what the index knows some arguments by: what stands in for them, and the object of a method."""
+        form = self._identity.form()
+        counted = [name for name in form.binder.names if name not in form.binder.ignored]
+        bound = dict(zip(form.binder.names, self._given, strict=False))
+        given = {name: value for name, value in bound.items() if name in counted} | given
+        return {name: form.identified(name, value) for name, value in given.items()}
+
+    # -- methods
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, R_co]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None
+    ) -> CachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if self._given or self._binds == "nothing":
+            return self
+        if self._binds == "class":
+            return self._bound(type(instance) if owner is None else owner)
+        return self if instance is None else self._bound(instance)
+
+    def _bound(self, to: Any) -> CachedFunction[..., Any]:
+        """Return this function as a method of an object, which becomes its first argument."""
+        twin: CachedFunction[..., Any] = object.__new__(type(self))
+        for name in _SHARED:
+            setattr(twin, name, getattr(self, name))
+        twin._func = types.MethodType(self._func, to)
+        twin._given = (to,)
+        twin._origin = self
+        twin.__dict__ = self.__dict__ | {"__wrapped__": twin._func}
+        return twin
 
     # -- one call
 
@@ -421,6 +465,11 @@ class CachedFunction(Generic[P, R_co]):
         return f"<cached {self.name} in {self.store!r}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        if self._given:
+            found = getattr(self._given[0], self.__name__, None)
+            if isinstance(found, CachedFunction) and found._origin is self._origin:
+                return getattr, (*self._given, self.__name__)
+            return _bind, (self._origin, *self._given)
         if not names.is_reachable(self):
             return _rebuild, (self.store, self.func, self._identity.options, self._options)
         if self.__module__ not in ("__main__", "__mp_main__"):
@@ -460,6 +509,36 @@ class CachedFunction(Generic[P, R_co]):
         CachedFunction.__init__(self, func, store, keyed, options)
 
 
+_SHARED = ("_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
+"""What a bound method takes over from its function."""
+
+
+def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -> Any:
+    """Return a function cached; of a method, a callable object or a decorated method the function below it.
+
+    What a method is bound to is an argument of its function: it is looked at at each call.
+    """
+    if isinstance(func, CachedFunction):
+        func = func.func
+    if isinstance(func, (staticmethod, classmethod)):
+        cached = decorate(func.__func__, store, keyed, options)
+        cached._binds = "class" if isinstance(func, classmethod) else "nothing"
+        return cached
+    if isinstance(func, types.MethodType):
+        return decorate(func.__func__, store, keyed, options)._bound(func.__self__)
+    inner = names.innermost(func) if callable(func) else func
+    if isinstance(inner, types.MethodType):  # below partials
+        func = functools.partial(inner.__func__, inner.__self__, *func.args, **func.keywords)
+    call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
+    if isinstance(call, types.FunctionType) and not isinstance(func, type):
+        return decorate(call, store, keyed, options)._bound(func)
+    return CachedFunction(func, store, keyed, options)
+
+
+def _bind(cached: CachedFunction[..., Any], to: Any) -> CachedFunction[..., Any]:
+    return cached._bound(to)
+
+
 def _rebuild(
     store: Owner, func: Callable[..., Any], keyed: KeyOptions, options: CallOptions
 ) -> CachedFunction[..., Any]:
@@ -474,5 +553,13 @@ def _find(module: str, qualname: str) -> CachedFunction[..., Any]:
     return found if isinstance(found, CachedFunction) else object.__new__(CachedFunction)
 
 
+def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:
+    """Encode a cached function as the function that it wraps."""
+    from resultstore._identity.instances import node_of
+
+    return node_of(cached.func)
+
+
 walk.TRANSPARENT[CachedFunction] = lambda cached: cached.func
 walk.PINNED[CachedFunction] = lambda cached: cached._identity.options.version
+encoding.NODES[CachedFunction] = _as_argument
