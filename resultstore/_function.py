@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
-from resultstore._facts import Computed, FunctionFacts
+from resultstore._checking import closer_look, counts, tell_changed
+from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import closures, names
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
@@ -23,6 +24,8 @@ from resultstore._shelf import HeldReference, Reference, Shelf, missing
 from resultstore._travel import twin_of
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
+from resultstore.formats.iterators import listed
+from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -139,7 +142,7 @@ class CachedFunction(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         level = self._progress.level
         began = time.perf_counter() if level else 0.0
         try:
@@ -147,11 +150,13 @@ class CachedFunction(Generic[P, R_co]):
         except Exception as error:  # a value's own code may run while it is looked at
             return self._call_uncached(vault.reporter, error, args, kwargs)
         if call is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         key, name = call[4], self._identity.name
         row = vault.look(key, name)
         if row is not None and not (self._judges and self._is_outdated(vault, row)):
             value = vault.take(key, row, name, self._options.mmap_mode)
+            if type(value) is Raised or self._options.check_hits:
+                value = self._closer_look(vault, call, row, value, args, kwargs)
             if value is not MISS:
                 logger.debug("hit %s", name)
                 if level:
@@ -184,36 +189,62 @@ class CachedFunction(Generic[P, R_co]):
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
 
+    def _closer_look(self, vault: Vault, call: Keyed, row: CallRow, value: Any, args: Any, kwargs: Any) -> Any:
+        """Return what a hit that is an exception, or that may be checked, gives: a value, MISS, or the exception."""
+        compute = functools.partial(self._computed, call, args, kwargs)
+        return closer_look(vault, self.name, self._options, call, row, value, compute)
+
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""
         try:
-            form, values, encodings, fingerprint, key = call
-            facts = self._function_facts(fingerprint)
-            arguments = form.argument_facts(values, encodings)  # before the function can change them
+            arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
+            self._function_facts(call[3])
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
+        computed, result = self._computed(call, args, kwargs, arguments)
+        value, stored = vault.keep(computed, result, self._options)
+        self._progress.called(computed.duration)
+        if self._options.check_arguments:
+            tell_changed(vault, self.name, call[0], call[1], call[2])
+        if type(result) is Raised:
+            raise result.error
+        inputs = {argument.name: argument.summary for argument in arguments}
+        return Outcome(
+            value, stored, {"duration": computed.duration, "time": computed.created_at, "input_args": inputs}
+        )
+
+    def _computed(
+        self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]
+    ) -> tuple[Computed, Any]:
+        """Run the function; return the facts and the result, which may be an exception that is to be stored."""
+        facts = self._function_facts(call[3])
         self._progress.calling(args, kwargs)
+        result: Any
         with _lineage.running() as children:
             started = time.perf_counter()
-            result = self._func(*args, **kwargs)
+            try:
+                result = self._run_plainly(args, kwargs)
+            except self._options.cache_errors as error:
+                result = Raised(error)
             duration = time.perf_counter() - started
-        computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
-        value, stored = vault.keep(computed, result, self._options)
-        self._progress.called(duration)
-        inputs = {argument.name: argument.summary for argument in arguments}
-        return Outcome(value, stored, {"duration": duration, "time": computed.created_at, "input_args": inputs})
+        return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
+
+    def _run_plainly(self, args: Any, kwargs: Any) -> Any:
+        """Run the function and nothing else, but for an iterator that it returns being made a list."""
+        result = self._func(*args, **kwargs)
+        return result if self._options.iterators is None else listed(result)
 
     def _run(self, args: Any, kwargs: Any) -> Outcome:
         """Run the function, whatever is stored, and keep its result."""
         vault = self._vault
         if vault is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         try:
             call = self._keyed(args, kwargs)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         if call is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         return self._compute(vault, call, args, kwargs)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
@@ -226,7 +257,7 @@ class CachedFunction(Generic[P, R_co]):
         if error.where.startswith("argument"):
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
-        return self._func(*args, **kwargs)
+        return self._run_plainly(args, kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
         facts = self._facts
@@ -327,8 +358,10 @@ class CachedFunction(Generic[P, R_co]):
         if row is not None and self._judges and self._is_outdated(vault, row):
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         value: Any = MISS if row is None else vault.take(key, row, self.name, self._options.mmap_mode)
-        if value is MISS:
+        if value is MISS or not counts(value, self._options):
             raise missing(vault, key, self.name)
+        if type(value) is Raised:
+            raise value.error
         return value  # type: ignore[no-any-return]
 
     def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
@@ -355,6 +388,8 @@ class CachedFunction(Generic[P, R_co]):
             outcome = self._compute(vault, call, args, kwargs)
             if not outcome.stored:
                 return HeldReference(self.store, outcome.value)
+        elif row.kind == "error":
+            self(*args, **kwargs)  # raises, as it did at the miss
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
@@ -369,10 +404,11 @@ class CachedFunction(Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        row = vault.find(self.key(*args, **kwargs))
+        key = self.key(*args, **kwargs)
+        row = vault.find(key)
         if row is None or (self._judges and self._is_outdated(vault, row)):
             return False
-        return vault.stands(row)
+        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.

@@ -60,6 +60,10 @@ class Form:
                 raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return encodings
 
+    def counted(self) -> list[str]:
+        """Return the names of the arguments that count, in the order of the key."""
+        return [self.binder.names[i] for i, _ in self._order]
+
     def key(self, fingerprint: bytes, encodings: list[bytes]) -> bytes:
         """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name)."""
         parts = [_HEAD, encode(self.name), fingerprint, self._count]

@@ -16,6 +16,7 @@ from typing import Any
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError, UnstorableError
 from resultstore.formats.base import Encoded, RawBody, is_for_the_user, opaque_digest
+from resultstore.formats.iterators import is_iterator, what_to_do
 
 OUT_OF_BAND_NBYTES = 1 << 16
 """Arrays from this size on become leaves; smaller ones would cost more in the index than they save."""
@@ -52,21 +53,24 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
     numpy = sys.modules.get("numpy")
     arrays = () if numpy is None else (numpy.ndarray,)
     plain = () if numpy is None else (numpy.ndarray, numpy.memmap)
-    reduced = () if numpy is None else (numpy.ndarray, numpy.str_, numpy.bytes_)
+    reduced = () if numpy is None else (numpy.ndarray, numpy.generic)
     leaves: list[Any] = []
     numbers: dict[int, int] = {}
     frozen: dict[int, Any] = {}
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, part: Any) -> int | None:
-            if not issubclass(type(part), arrays):
+            kind = type(part)
+            if not issubclass(kind, arrays):
+                if is_iterator(kind):  # pickle would write some kinds, at the place where they are
+                    raise UnstorableError(what_to_do(kind))
                 return None
-            if type(part) not in plain or not is_leaf(part):
+            if kind not in plain or not is_leaf(part):
                 if not part.flags.writeable:
                     frozen[id(part)] = part
                 return None
             # Pickle itself loses the flag, and the byte order of dates and of texts in pieces.
-            whole = part.flags.writeable and part.dtype.isnative and type(part) in arrays
+            whole = part.flags.writeable and part.dtype.isnative and kind in arrays
             if whole and part.nbytes < OUT_OF_BAND_NBYTES:
                 return None
             if id(part) not in numbers:
@@ -88,7 +92,7 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
         if frozen:  # a second pickle, by the first one's memo: the arrays whose flag pickle loses
             pickler.dump(list(frozen.values()))
     except BaseException as error:  # __reduce__ is anyone's code
-        if is_for_the_user(error):
+        if is_for_the_user(error) or isinstance(error, UnstorableError):
             raise
         raise UnstorableError(f"pickle refuses it ({type(error).__name__}: {error})") from error
     return out.getvalue(), leaves

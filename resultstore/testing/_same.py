@@ -115,7 +115,10 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         yield from _array_parts(where, one, other)
     elif root == "numpy" and isinstance(one, sys.modules["numpy"].generic):
         _expect(where, "dtype", one.dtype, other.dtype)
-        _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
+        if one.dtype.hasobject:
+            yield f"{where}.item()", one.item(), other.item()
+        else:
+            _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
     elif root in ("pandas", "pyarrow"):
         _match_tables(where, root, one, other)
     elif root == "scipy" and hasattr(one, "tocoo"):
@@ -151,7 +154,8 @@ def _made_of(value: Any) -> list[Any] | None:
     if type(value).__module__ == "builtins" and not isinstance(value, BaseException):
         return None
     try:
-        made_of = copyreg.dispatch_table.get(type(value), lambda v: v.__reduce_ex__(4))(value)
+        reduce: Any = copyreg.dispatch_table.get(type(value), lambda v: v.__reduce_ex__(4))
+        made_of = reduce(value)
     except Exception:
         return None
     if not isinstance(made_of, tuple):
@@ -165,7 +169,7 @@ def _made_of(value: Any) -> list[Any] | None:
 def _attributes(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a subclass of a container or an array has beside its parts."""
     if type(one).__module__ == "builtins" or not isinstance(one, (list, tuple, dict, set, frozenset, str, int, float)):
-        numpy = sys.modules.get("numpy")
+        numpy: Any = sys.modules.get("numpy")
         if not _is_array(one) or type(one) in (numpy.ndarray, numpy.memmap) or isinstance(one, numpy.ma.MaskedArray):
             return
     for name in {*getattr(one, "__dict__", ()), *getattr(other, "__dict__", ())}:

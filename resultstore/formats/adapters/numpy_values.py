@@ -5,6 +5,7 @@ numpy's own pickle of a masked array loses its byte order, a hard mask, and whet
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,10 @@ _DERIVED = ("_isfield", "_baseclass", "_optinfo", "_basedict")
 
 def take(value: Any) -> Node | None:
     """Return the node of an exact masked array over plain memory."""
-    if type(value) is not np.ma.MaskedArray or value._baseclass is not np.ndarray or value._optinfo:
+    if type(value) is not np.ma.MaskedArray:
+        return None
+    facts = vars(value)
+    if facts.get("_baseclass") is not np.ndarray or facts.get("_optinfo"):
         return None
     return Node("numpy.MaskedArray", _parts(value), _LABELS)
 
@@ -41,13 +45,13 @@ def masked(data: Any, mask: Any, fill: Any, hard: bool, shared: bool, others: di
 
 def reduce(value: Any) -> Any:
     """Return how pickle is to write one of numpy's values, or NotImplemented for as numpy says."""
-    kind = type(value)
-    if kind is np.str_ or kind is np.bytes_:  # numpy cuts NULs off at the end
-        return kind, ((str.__str__ if kind is np.str_ else bytes)(value),)
+    kind: Any = type(value)
+    if isinstance(value, np.generic):
+        return _reduce_scalar(value, kind)
     if kind is np.ma.MaskedArray and take(value) is not None:
         return masked, _parts(value)
     own = kind.__reduce__ is not np.ndarray.__reduce__ or kind.__setstate__ is not np.ndarray.__setstate__
-    if kind is np.ndarray or not issubclass(kind, np.ndarray) or own or issubclass(kind, np.recarray):
+    if kind is np.ndarray or own or issubclass(kind, np.recarray):
         return NotImplemented
     attributes = getattr(value, "__dict__", None)
     if not attributes and value.dtype.isnative:
@@ -56,15 +60,29 @@ def reduce(value: Any) -> Any:
     return viewed, (kind, value.view(np.ndarray)), attributes, None, None, restore
 
 
+def _reduce_scalar(value: Any, kind: Any) -> Any:
+    """Return how to write a scalar of which numpy's pickle loses the class, NULs at the end, or which of two types."""
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(value, (np.str_, np.bytes_)):
+        plain: Any = str.__str__(value) if isinstance(value, np.str_) else bytes(value)
+    elif kind is not value.dtype.type:
+        plain = np.asarray(value)[()]
+    elif value.dtype.kind in "iu" and np.dtype(value.dtype.str).type is not kind:
+        plain = int(value)
+    else:
+        return NotImplemented
+    return copyreg.__newobj__, (kind, plain), attributes or None, None, None, restore  # type: ignore[attr-defined]
+
+
 def viewed(kind: type, data: Any) -> Any:
     """Return an array as one of a subclass; pickles call it by this name."""
     return data.view(kind)
 
 
-def restore(array: Any, attributes: dict[str, Any]) -> None:
-    """Give an array its attributes back; pickles call it by this name."""
-    vars(array).clear()
-    vars(array).update(attributes)
+def restore(value: Any, attributes: dict[str, Any]) -> None:
+    """Give an array or a scalar its attributes back; pickles call it by this name."""
+    vars(value).clear()
+    vars(value).update(attributes)
 
 
 BUILD: dict[str, Callable[..., Any]] = {"numpy.MaskedArray": masked}
