@@ -103,7 +103,7 @@ class CachedFunction(Sending, Generic[P, R_co]):
         self._identity = Identity(func, keyed)
         self._func: Callable[P, R_co] = func
         self.ignore: tuple[str, ...] = keyed.ignore
-        self.store = store
+        self.store: Owner = store
         self._vault = vault = store._vault
         self._options = options
         self._judges = options.ttl_s is not None or options.validate is not None
@@ -226,7 +226,7 @@ class CachedFunction(Sending, Generic[P, R_co]):
             duration = time.perf_counter() - started
         return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
 
-    def _run_plainly(self, args: Any, kwargs: Any) -> Any:
+    def _run_plainly(self, args: Any, kwargs: Any) -> R_co:
         """Run the function and nothing else, but for an iterator that it returns being made a list."""
         result = self._func(*args, **kwargs)
         return result if self._options.iterators is None else listed(result)

@@ -45,10 +45,14 @@ def take_raised_apart(raised: Raised, *, allow_pickle: bool = True) -> Tree:
     except UnstorableError:
         tree = take_apart([[error, *_links(error, family)] for error in family], allow_pickle=allow_pickle)
     tree.kind = "error"
-    again = put_raised_together(tree.value, [leaf.value for leaf in tree.leaves]).error
-    if not _alike(again, raised.error):
+    try:
+        again = put_raised_together(tree.value, [leaf.value for leaf in tree.leaves]).error
+        is_kept = _alike(again, raised.error)
+    except DamagedError:
+        is_kept = False
+    if not is_kept:
         raise UnstorableError(
-            "it does not come back from pickle as it was: pass all arguments on to its base's __init__"
+            "pickle does not give it back as it was; let its __init__ pass all arguments on to that of its base"
         )
     return tree
 

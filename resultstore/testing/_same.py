@@ -121,7 +121,19 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
             _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
     elif root in ("pandas", "pyarrow"):
         _match_tables(where, root, one, other)
-    elif root == "scipy" and hasattr(one, "tocoo"):
+    elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
+        # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
+        _expect(where, "value", repr(one), repr(other))
+        _expect(where, "fold", getattr(one, "fold", None), getattr(other, "fold", None))
+        if isinstance(one, uuid.UUID):
+            _expect(where, "safety", one.is_safe, other.is_safe)
+    else:
+        yield from _parts_of_others(where, root, one, other)
+
+
+def _parts_of_others(where: str, root: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Compare two values of libraries, or of classes that are not known here."""
+    if root == "scipy" and hasattr(one, "tocoo"):
         _expect(where, "shape", one.shape, other.shape)
         for name in ("data", "indices", "indptr", "offsets", "row", "col", "coords", *_SPARSE_FLAGS):
             yield f"{where}.{name}", vars(one).get(name), vars(other).get(name)
@@ -131,12 +143,6 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         _expect(where, "rows", one.to_arrow().to_pylist().__repr__(), other.to_arrow().to_pylist().__repr__())
     elif root == "xarray" and hasattr(one, "identical"):
         assert one.identical(other), f"{where}: {one!r:.200} is not {other!r:.200}"
-    elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
-        # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
-        _expect(where, "value", repr(one), repr(other))
-        _expect(where, "fold", getattr(one, "fold", None), getattr(other, "fold", None))
-        if isinstance(one, uuid.UUID):
-            _expect(where, "safety", one.is_safe, other.is_safe)
     else:
         made_of, other_made_of = _made_of(one), _made_of(other)
         if made_of is not None and other_made_of is not None:
