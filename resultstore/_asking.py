@@ -15,6 +15,7 @@ from resultstore._shelf import missing, parse_key
 from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
+from resultstore.formats.raised import Raised
 from resultstore.query import Query
 from resultstore.record import Record, Records
 
@@ -110,6 +111,8 @@ class Asking:
             ) from error
         if value is MISS:
             raise missing(self._vault, record.key, record.function)
+        if type(value) is Raised:
+            raise value.error
         return value
 
     def stats(self) -> Stats:

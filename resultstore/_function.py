@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 import time
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
-from resultstore._facts import Computed, FunctionFacts
+from resultstore._checking import closer_look, counts, tell_changed
+from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import encoding, names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
+from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
-from resultstore._travel import twin_of
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
+from resultstore.formats.iterators import listed
+from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -58,7 +59,7 @@ class Outcome(NamedTuple):
     """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
 
 
-class CachedFunction(Generic[P, R_co]):
+class CachedFunction(Sending, Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -105,9 +106,9 @@ class CachedFunction(Generic[P, R_co]):
         # cached function would be that one's, down to its store.
         functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, keyed)
-        self._func = func
+        self._func: Callable[P, R_co] = func
         self.ignore: tuple[str, ...] = keyed.ignore
-        self.store = store
+        self.store: Owner = store
         self._vault = vault = store._vault
         self._options = options
         self._judges = options.ttl_s is not None or options.validate is not None
@@ -146,7 +147,7 @@ class CachedFunction(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         level = self._progress.level
         began = time.perf_counter() if level else 0.0
         try:
@@ -154,11 +155,13 @@ class CachedFunction(Generic[P, R_co]):
         except Exception as error:  # a value's own code may run while it is looked at
             return self._call_uncached(vault.reporter, error, args, kwargs)
         if call is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         key, name = call[4], self._identity.name
         row = vault.look(key, name)
         if row is not None and not (self._judges and self._is_outdated(vault, row)):
             value = vault.take(key, row, name, self._options.mmap_mode)
+            if type(value) is Raised or self._options.check_hits:
+                value = self._closer_look(vault, call, row, value, args, kwargs)
             if value is not MISS:
                 logger.debug("hit %s", name)
                 if level:
@@ -193,39 +196,64 @@ class CachedFunction(Generic[P, R_co]):
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
 
+    def _closer_look(self, vault: Vault, call: Keyed, row: CallRow, value: Any, args: Any, kwargs: Any) -> Any:
+        """Return what a hit that is an exception, or that may be checked, gives: a value, MISS, or the exception."""
+        compute = functools.partial(self._computed, call, args, kwargs)
+        return closer_look(vault, self.name, self._options, call, row, value, compute)
+
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""
         try:
-            form, values, encodings, fingerprint, key = call
-            facts = self._function_facts(fingerprint)
-            arguments = form.argument_facts(values, encodings)  # before the function can change them
+            arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
+            self._function_facts(call[3])
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
+        computed, result = self._computed(call, args, kwargs, arguments)
+        value, stored = vault.keep(computed, result, self._options)
+        self._progress.called(computed.duration)
+        if self._options.check_arguments:
+            tell_changed(vault, self.name, call[0], call[1], call[2])
+        if type(result) is Raised:
+            raise result.error
+        inputs = {argument.name: argument.summary for argument in arguments}
+        return Outcome(
+            value, stored, {"duration": computed.duration, "time": computed.created_at, "input_args": inputs}
+        )
+
+    def _computed(
+        self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]
+    ) -> tuple[Computed, Any]:
+        """Run the function; return the facts and the result, which may be an exception that is to be stored."""
+        facts = self._function_facts(call[3])
         self._progress.calling(args, kwargs)
+        result: Any
         with _lineage.running() as children:
             started = time.perf_counter()
             try:
-                result = self._func(*args, **kwargs)
+                result = self._run_plainly(args, kwargs)
+            except self._options.cache_errors as error:
+                result = Raised(error)
             finally:
                 duration = time.perf_counter() - started
                 self._identity.after_run()
-        computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
-        value, stored = vault.keep(computed, result, self._options)
-        self._progress.called(duration)
-        inputs = {argument.name: argument.summary for argument in arguments}
-        return Outcome(value, stored, {"duration": duration, "time": computed.created_at, "input_args": inputs})
+        return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
+
+    def _run_plainly(self, args: Any, kwargs: Any) -> R_co:
+        """Run the function and nothing else, but for an iterator that it returns being made a list."""
+        result = self._func(*args, **kwargs)
+        return result if self._options.iterators is None else listed(result)
 
     def _run(self, args: Any, kwargs: Any) -> Outcome:
         """Run the function, whatever is stored, and keep its result."""
         vault = self._vault
         if vault is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         try:
             call = self._keyed(args, kwargs)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         if call is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         return self._compute(vault, call, args, kwargs)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
@@ -242,7 +270,7 @@ class CachedFunction(Generic[P, R_co]):
         else:
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
-        return self._func(*args, **kwargs)
+        return self._run_plainly(args, kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
         holder = self._origin or self  # a bound method is made anew at each look
@@ -378,8 +406,10 @@ class CachedFunction(Generic[P, R_co]):
         if row is not None and self._judges and self._is_outdated(vault, row):
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         value: Any = MISS if row is None else vault.take(key, row, self.name, self._options.mmap_mode)
-        if value is MISS:
+        if value is MISS or not counts(value, self._options):
             raise missing(vault, key, self.name)
+        if type(value) is Raised:
+            raise value.error
         return value  # type: ignore[no-any-return]
 
     def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
@@ -406,6 +436,8 @@ class CachedFunction(Generic[P, R_co]):
             outcome = self._compute(vault, call, args, kwargs)
             if not outcome.stored:
                 return HeldReference(self.store, outcome.value)
+        elif row.kind == "error":
+            self(*args, **kwargs)  # raises, as it did at the miss
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
@@ -420,10 +452,11 @@ class CachedFunction(Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        row = vault.find(self.key(*args, **kwargs))
+        key = self.key(*args, **kwargs)
+        row = vault.find(key)
         if row is None or (self._judges and self._is_outdated(vault, row)):
             return False
-        return vault.stands(row)
+        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
@@ -465,48 +498,12 @@ class CachedFunction(Generic[P, R_co]):
         return f"<cached {self.name} in {self.store!r}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if self._given:
-            found = getattr(self._given[0], self.__name__, None)
-            if isinstance(found, CachedFunction) and found._origin is self._origin:
-                return getattr, (*self._given, self.__name__)
-            return _bind, (self._origin, *self._given)
-        if not names.is_reachable(self):
-            return _rebuild, (self.store, self.func, self._identity.options, self._options)
-        if self.__module__ not in ("__main__", "__mp_main__"):
-            return str(self.__qualname__)
-        # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. Portable twins
-        # let each of them do as it does with plain functions.
-        options = replace(self._options, validate=self._portable_callback)
-        return (
-            _find,
-            (self.__module__, self.__qualname__),
-            (self._portable, self.store, self._identity.options, options),
-        )
-
-    @property
-    def _portable(self) -> Any:
-        """A twin of the function that can be found again under its qualified name, as pickle demands."""
-        return self._twin("_portable", self.func)
-
-    @property
-    def _portable_callback(self) -> Any:
-        """The same of the validation callback."""
-        return self._twin("_portable_callback", self._options.validate)
-
-    def _twin(self, name: str, func: Any) -> Any:
-        if type(func) is not types.FunctionType:
-            return func
-        twin = twin_of(func, self._twins.get(name), self.__module__, f"{self.__qualname__}.{name}")
-        self._twins[name] = twin
-        return twin
-
-    def __setstate__(self, state: tuple[Callable[P, R_co], Any, KeyOptions, CallOptions]) -> None:
-        if hasattr(self, "_func"):  # found by name: it is what it is in this process
-            return
-        func, store, keyed, options = state
-        if func.__qualname__.endswith("._portable"):
-            func.__qualname__ = func.__qualname__.removesuffix("._portable")
-        CachedFunction.__init__(self, func, store, keyed, options)
+        if not self._given:
+            return super().__reduce__()
+        found = getattr(self._given[0], self.__name__, None)
+        if isinstance(found, CachedFunction) and found._origin is self._origin:
+            return getattr, (*self._given, self.__name__)
+        return _bind, (self._origin, *self._given)
 
 
 _SHARED = ("_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
@@ -537,20 +534,6 @@ def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -
 
 def _bind(cached: CachedFunction[..., Any], to: Any) -> CachedFunction[..., Any]:
     return cached._bound(to)
-
-
-def _rebuild(
-    store: Owner, func: Callable[..., Any], keyed: KeyOptions, options: CallOptions
-) -> CachedFunction[..., Any]:
-    return CachedFunction(func, store, keyed, options)
-
-
-def _find(module: str, qualname: str) -> CachedFunction[..., Any]:
-    """Return a script's cached function by its name, or an empty one that its state will fill."""
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found if isinstance(found, CachedFunction) else object.__new__(CachedFunction)
 
 
 def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:

@@ -103,6 +103,10 @@ class Form:
         values = self.binder.bind(*args, **kwargs)
         return tuple(map(self.identified, self.binder.names, values))
 
+    def counted(self) -> list[str]:
+        """Return the names of the arguments that count, in the order of the key."""
+        return [self.binder.names[i] for i, _ in self._order]
+
     def key(self, fingerprint: bytes, encodings: list[bytes]) -> bytes:
         """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name)."""
         parts = [_HEAD, encode(self.name), fingerprint, self._count]

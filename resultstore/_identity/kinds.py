@@ -85,9 +85,9 @@ def owner_of_class(kind: type) -> Owner | None:
         return None
     if not kind.__flags__ & 1 << 9:  # written in C: nobody can patch it
         return owner
-    from resultstore._identity.instances import _vouched
+    from resultstore._identity.vouching import vouched
 
-    return owner if _vouched(kind) is not None else None
+    return owner if vouched(kind) is not None else None
 
 
 def is_users_own(value: Any) -> bool:
