@@ -28,6 +28,8 @@ class Asking:
     def find(self, function: str | Callable[..., Any] | None = None, /, **arguments: Any) -> Records:
         """Find past calls, of all versions and in all states, newest first.
 
+        Of a function with ``was``, those under its earlier names, too.
+
         Parameters
         ----------
         function : callable or str, optional
@@ -57,18 +59,19 @@ class Asking:
         """
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
-            name: str | None = function.name
+            sought = function._aliases.names
         else:
             if not (function is None or isinstance(function, str) or callable(function)):
                 raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
             name = names.name_of(function) if callable(function) else function
+            sought = () if name is None else (name,)
         tokens = {}
         for argument, value in arguments.items():
             try:
                 tokens[argument] = token(value)
             except DigestError as error:
                 raise error.at(f"argument {argument!r}") from None
-        query = Query(name, tokens)
+        query = Query(sought, tokens)
         if self._vault is None:
             return Records(_Nothing())
         from resultstore._index.select import CallSelect

@@ -7,11 +7,12 @@ import functools
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
+from resultstore._aliases import Aliases
 from resultstore._facts import Computed, FunctionFacts
 from resultstore._identity import closures, names
 from resultstore._identity.key import Form, Identity
@@ -84,8 +85,8 @@ class CachedFunction(Generic[P, R_co]):
 
     # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
     __slots__ = (
-        "__dict__", "__weakref__", "_facts", "_func", "_identity", "_judges", "_options", "_progress", "_twins",
-        "_vault",
+        "__dict__", "__weakref__", "_aliases", "_facts", "_func", "_identity", "_judges", "_options", "_progress",
+        "_twins", "_vault",
     )  # fmt: skip
     __qualname__: str
 
@@ -101,6 +102,7 @@ class CachedFunction(Generic[P, R_co]):
         # cached function would be that one's, down to its store.
         functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, keyed)
+        self._aliases = Aliases((self._identity.name, *keyed.was))
         self._func = func
         self.ignore: tuple[str, ...] = keyed.ignore
         self.store = store
@@ -157,6 +159,13 @@ class CachedFunction(Generic[P, R_co]):
                 if level:
                     self._progress.loading(began)
                 return value  # type: ignore[no-any-return]
+        for key, row in self._stored_elsewhere(vault, call):
+            value = vault.take(key, row, name, self._options.mmap_mode)
+            if value is not MISS:
+                logger.debug("hit %s, of another version", name)
+                if level:
+                    self._progress.loading(began)
+                return value  # type: ignore[no-any-return]
         logger.debug("miss %s", name)
         return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
 
@@ -173,6 +182,14 @@ class CachedFunction(Generic[P, R_co]):
         fingerprint = identity.fingerprint()
         encodings = form.encode(values)
         return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
+
+    def _stored_elsewhere(self, vault: Vault, call: Keyed) -> Iterator[tuple[bytes, CallRow]]:
+        """Yield what counts for a call under versions that stand in for the present one: key and row."""
+        form, _, encodings, fingerprint, _ = call
+        for key in self._aliases.keys(vault, form, fingerprint, encodings, self._function_facts):
+            row = vault.look(key, self.name)
+            if row is not None and not (self._judges and self._is_outdated(vault, row)):
+                yield key, row
 
     def _is_outdated(self, vault: Vault, row: CallRow) -> bool:
         """Say whether a stored result no longer counts, by its age or by the callback's word."""
@@ -249,9 +266,15 @@ class CachedFunction(Generic[P, R_co]):
         >>> len(square.key(3)), square.key(3) == square.key(x=3)
         (32, True)
         """
+        return self._strictly_keyed(args, kwargs)[4]
+
+    def _strictly_keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed:
+        """Return a call with its key; a wrong call raises TypeError."""
         form = self._identity.form()
         values = form.bind(*args, **kwargs)
-        return form.key(self._identity.fingerprint(), form.encode(values))
+        fingerprint = self._identity.fingerprint()
+        encodings = form.encode(values)
+        return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
 
     def fingerprint(self) -> bytes:
         """Return the fingerprint, 32 bytes, of the function as it is now.
@@ -320,16 +343,23 @@ class CachedFunction(Generic[P, R_co]):
         >>> square.get(3)
         9
         """
-        key, vault = self.key(*args, **kwargs), self._vault
+        call, vault = self._strictly_keyed(args, kwargs), self._vault
         if vault is None:
             raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
+        key = call[4]
         row = vault.look(key, self.name)
-        if row is not None and self._judges and self._is_outdated(vault, row):
+        outdated = row is not None and self._judges and self._is_outdated(vault, row)
+        if row is not None and not outdated:
+            value: Any = vault.take(key, row, self.name, self._options.mmap_mode)
+            if value is not MISS:
+                return value  # type: ignore[no-any-return]
+        for other, row in self._stored_elsewhere(vault, call):
+            value = vault.take(other, row, self.name, self._options.mmap_mode)
+            if value is not MISS:
+                return value  # type: ignore[no-any-return]
+        if outdated:
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
-        value: Any = MISS if row is None else vault.take(key, row, self.name, self._options.mmap_mode)
-        if value is MISS:
-            raise missing(vault, key, self.name)
-        return value  # type: ignore[no-any-return]
+        raise missing(vault, key, self.name)
 
     def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
         """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
@@ -352,9 +382,14 @@ class CachedFunction(Generic[P, R_co]):
         key = call[4]
         row = vault.look(key, self.name)
         if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
-            outcome = self._compute(vault, call, args, kwargs)
-            if not outcome.stored:
-                return HeldReference(self.store, outcome.value)
+            elsewhere = (other for other, row in self._stored_elsewhere(vault, call) if vault.stands(row))
+            other = next(elsewhere, None)
+            if other is not None:
+                key = other
+            else:
+                outcome = self._compute(vault, call, args, kwargs)
+                if not outcome.stored:
+                    return HeldReference(self.store, outcome.value)
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
@@ -369,13 +404,16 @@ class CachedFunction(Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        row = vault.find(self.key(*args, **kwargs))
-        if row is None or (self._judges and self._is_outdated(vault, row)):
-            return False
-        return vault.stands(row)
+        call = self._strictly_keyed(args, kwargs)
+        row = vault.find(call[4])
+        if row is not None and not (self._judges and self._is_outdated(vault, row)) and vault.stands(row):
+            return True
+        return any(vault.stands(row) for _, row in self._stored_elsewhere(vault, call))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
+
+        More go if the call is also known under other versions whose results count for this one.
 
         Examples
         --------
@@ -384,7 +422,10 @@ class CachedFunction(Generic[P, R_co]):
         """
         if self._vault is None:
             return 0
-        return self._vault.forget(self.key(*args, **kwargs))
+        call = self._strictly_keyed(args, kwargs)
+        form, _, encodings, fingerprint, key = call
+        others = self._aliases.keys(self._vault, form, fingerprint, encodings, self._function_facts)
+        return sum(self._vault.forget(each) for each in (key, *others))
 
     def clear(self, warn: bool = True) -> int:
         """Remove all calls of this function, in all its versions; return how many went.
@@ -402,7 +443,8 @@ class CachedFunction(Generic[P, R_co]):
         >>> square.clear()
         1
         """
-        return self.store.clear_function(self.name, self._identity.place, self._present_fingerprint())
+        place, fingerprint = self._identity.place, self._present_fingerprint()
+        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
 
     def _present_fingerprint(self) -> bytes | None:
         try:

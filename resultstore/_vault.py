@@ -165,6 +165,12 @@ class Vault:
             return None
         return {"duration": duration, "time": row.created_at, "input_args": arguments}
 
+    def aliases(
+        self, names: Iterable[str], fingerprint: bytes, portable: bytes | None
+    ) -> tuple[tuple[str, bytes], ...]:
+        """Return name and fingerprint of the versions whose results count for one; raises what goes wrong."""
+        return self.index.aliases(names, fingerprint, portable)
+
     def find(self, key: bytes) -> CallRow | None:
         """Return the row of a stored call, or None, without opening its payloads; raises what goes wrong."""
         with told(self.index.connections.path):

@@ -60,11 +60,14 @@ class Form:
                 raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return encodings
 
-    def key(self, fingerprint: bytes, encodings: list[bytes]) -> bytes:
-        """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name)."""
-        parts = [_HEAD, encode(self.name), fingerprint, self._count]
-        for (_, name), encoding in zip(self._order, encodings, strict=True):
-            parts.append(name)
+    def key(self, fingerprint: bytes, encodings: list[bytes], name: str | None = None) -> bytes:
+        """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name).
+
+        With ``name``, an earlier name of the function, the key that the call had under that.
+        """
+        parts = [_HEAD, encode(self.name if name is None else name), fingerprint, self._count]
+        for (_, parameter), encoding in zip(self._order, encodings, strict=True):
+            parts.append(parameter)
             parts.append(short(encoding))
         return blake3(b"".join(parts)).digest()
 

@@ -78,8 +78,8 @@ class CallSelect:
                 function, function.c.id == function_version.c.function_id
             )
         )
-        if query.function is not None:
-            statement = statement.where(function.c.name == query.function)
+        if query.functions:
+            statement = statement.where(function.c.name.in_(query.functions))
         if query.key is not None:
             statement = statement.where(call.c.key == query.key)
         for name, token in query.arguments.items():
