@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 import time
-import types
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from resultstore import _clock, _lineage
@@ -19,9 +16,9 @@ from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
+from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
-from resultstore._travel import twin_of
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 
@@ -56,7 +53,7 @@ class Outcome(NamedTuple):
     """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
 
 
-class CachedFunction(Generic[P, R_co]):
+class CachedFunction(Sending, Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -103,7 +100,7 @@ class CachedFunction(Generic[P, R_co]):
         functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, keyed)
         self._aliases = Aliases((self._identity.name, *keyed.was))
-        self._func = func
+        self._func: Callable[P, R_co] = func
         self.ignore: tuple[str, ...] = keyed.ignore
         self.store = store
         self._vault = vault = store._vault
@@ -454,59 +451,6 @@ class CachedFunction(Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        if not names.is_reachable(self):
-            return _rebuild, (self.store, self.func, self._identity.options, self._options)
-        if self.__module__ not in ("__main__", "__mp_main__"):
-            return str(self.__qualname__)
-        # A script's function: pickle sends it by name, cloudpickle (loky, dask, ray) by value. Portable twins
-        # let each of them do as it does with plain functions.
-        options = replace(self._options, validate=self._portable_callback)
-        return (
-            _find,
-            (self.__module__, self.__qualname__),
-            (self._portable, self.store, self._identity.options, options),
-        )
-
-    @property
-    def _portable(self) -> Any:
-        """A twin of the function that can be found again under its qualified name, as pickle demands."""
-        return self._twin("_portable", self.func)
-
-    @property
-    def _portable_callback(self) -> Any:
-        """The same of the validation callback."""
-        return self._twin("_portable_callback", self._options.validate)
-
-    def _twin(self, name: str, func: Any) -> Any:
-        if type(func) is not types.FunctionType:
-            return func
-        twin = twin_of(func, self._twins.get(name), self.__module__, f"{self.__qualname__}.{name}")
-        self._twins[name] = twin
-        return twin
-
-    def __setstate__(self, state: tuple[Callable[P, R_co], Any, KeyOptions, CallOptions]) -> None:
-        if hasattr(self, "_func"):  # found by name: it is what it is in this process
-            return
-        func, store, keyed, options = state
-        if func.__qualname__.endswith("._portable"):
-            func.__qualname__ = func.__qualname__.removesuffix("._portable")
-        CachedFunction.__init__(self, func, store, keyed, options)
-
-
-def _rebuild(
-    store: Owner, func: Callable[..., Any], keyed: KeyOptions, options: CallOptions
-) -> CachedFunction[..., Any]:
-    return CachedFunction(func, store, keyed, options)
-
-
-def _find(module: str, qualname: str) -> CachedFunction[..., Any]:
-    """Return a script's cached function by its name, or an empty one that its state will fill."""
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found if isinstance(found, CachedFunction) else object.__new__(CachedFunction)
 
 
 closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func
