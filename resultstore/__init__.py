@@ -23,6 +23,7 @@ from resultstore.errors import (
     UnstorableError,
 )
 from resultstore.record import Record, Records, Summary
+from resultstore.version import Version, Versions
 
 __version__ = "0.1.0"
 
@@ -47,5 +48,7 @@ __all__ = [
     "StoreError",
     "Summary",
     "UnstorableError",
+    "Version",
+    "Versions",
     "digest",
 ]

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from resultstore import _upkeep
+from resultstore import _aliases, _upkeep, _versions
 from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
@@ -17,6 +17,7 @@ from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
 from resultstore.query import Query
 from resultstore.record import Record, Records
+from resultstore.version import Version
 
 
 class Asking:
@@ -113,6 +114,54 @@ class Asking:
         if value is MISS:
             raise missing(self._vault, record.key, record.function)
         return value
+
+    def accept(self, function: Callable[..., Any], from_version: Version | int | str | bytes, reason: str) -> int:
+        """Let results of an older version count for a function as it is now; return how many stored calls that brings.
+
+        For a change that you know to be harmless. Who accepted what stays on record: the version is
+        listed as accepted with the reason, and a record goes on saying which version computed it.
+
+        Parameters
+        ----------
+        function : CachedFunction
+            The function as it is now.
+        from_version : int, str, bytes or Version
+            The number of the older version, its label, or its fingerprint, as `CachedFunction.versions`
+            lists them.
+        reason : str
+            Why its results are still right.
+
+        Raises
+        ------
+        OptionError
+            If the function is not a cached one, there is no such version, or no reason.
+        DigestError
+            If something that the function depends on has no digest.
+
+        Examples
+        --------
+        >>> def half(x):
+        ...     return x / 2
+        >>> store.cache(half)(3)
+        1.5
+        >>> def half(x):
+        ...     return x * 0.5
+        >>> half = store.cache(half)
+        >>> store.accept(half, from_version=1, reason="the same for all numbers")
+        1
+        >>> half.check_call_in_cache(3)
+        True
+        >>> half.versions()[0].standing, half.versions()[0].reason
+        ('accepted', 'the same for all numbers')
+        """
+        if not isinstance(function, CachedFunction):
+            raise OptionError("function", function, "accept takes a function that store.cache has decorated")
+        if self._vault is None:
+            return 0
+        present = function._present(strict=True)
+        count = _versions.accept(self._vault, present, from_version, reason)
+        _aliases.forget_all()
+        return count
 
     def stats(self) -> Stats:
         """Return hits, misses, seconds saved, evictions and bytes, in all and by function.

@@ -19,6 +19,7 @@ from resultstore._report import Reporter, logger
 from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
+from resultstore._told import Told
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 
@@ -53,7 +54,7 @@ class Outcome(NamedTuple):
     """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
 
 
-class CachedFunction(Sending, Generic[P, R_co]):
+class CachedFunction(Told, Sending, Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -109,6 +110,8 @@ class CachedFunction(Sending, Generic[P, R_co]):
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
         self._twins: dict[str, Any] = {}
+        if vault is not None:
+            vault.functions.add(self)
 
     @property
     def func(self) -> Callable[P, R_co]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resultstore import MissingError
+from resultstore import MissingError, OptionError, Store
 from resultstore._facts import DependencyFacts
 from tests import science
 
@@ -279,3 +279,311 @@ def test_a_store_that_cannot_be_read_has_no_aliases(store, folder):
     assert f(2) == 4
     assert not f.check_call_in_cache(5)
     del store._vault.aliases
+
+
+# -- versions, as people see them
+
+
+def history(store, *texts, **scope):
+    """Cache and call a function of several sources, one after the other; return the last."""
+    f = None
+    for text in texts:
+        f = with_facts(store.cache(define(text, **scope)), source=text)
+        f(1)
+    return f
+
+
+def test_versions_are_listed_newest_first(store):
+    """Every version of the function has its facts and sums; the present one says so."""
+    f = history(store, "def f(x):\n    return [x] * 9", "def f(x):\n    return x - 1", "def f(x):\n    return x - 2")
+    f(2)
+    f.refresh(2)
+    store._vault.flush()
+    new, middle, old = f.versions()
+    assert [v.number for v in (new, middle, old)] == [3, 2, 1]
+    assert (new.function, new.label, new.fingerprint, new.code) == ("lab.f", None, f.fingerprint(), f.fingerprint())
+    assert (new.calls, new.stored, old.calls, old.stored) == (2, 2, 1, 1)
+    assert new.nbytes == 16
+    assert new.seconds > 0
+    assert [v.standing for v in (new, middle, old)] == ["present", "old", "old"]
+    assert [v.is_present for v in (new, middle, old)] == [True, False, False]
+    assert old.created_at <= old.accessed_at < new.created_at <= new.accessed_at
+    assert old.source == "def f(x):\n    return [x] * 9"
+    assert len(f.versions()[1:]) == 2
+    assert f.versions()[-1] == old
+    assert "2      2       16 B" in repr(f.versions()).splitlines()[1]
+    assert f.versions()._repr_html_().count("<tr>") == 4
+
+
+def test_a_function_without_calls_has_no_versions(store):
+    """Before anything is stored there is nothing to list, and without a store neither."""
+
+    assert repr(store.cache(science.square).versions()) == "no versions"
+    assert list(Store(None).cache(science.square).versions()) == []
+
+
+def test_evicted_calls_count_as_calls_of_a_version(store):
+    """A version whose results were evicted is still listed, with nothing stored."""
+    f = history(store, "def f(x):\n    return x")
+    store.reduce_size(items_limit=0)
+    assert [(v.calls, v.stored, v.nbytes) for v in f.versions()] == [(1, 0, 0)]
+
+
+def test_the_difference_of_versions_names_code_and_dependencies(store):
+    """A diff shows the function's own source, and helpers, values and distributions that changed, by their names."""
+    old = store.cache(define("def f(x):\n    return x"))
+    new = store.cache(define("def f(x):\n    return x + 1"))
+
+    def dependencies(text: str, limit: str, version: str) -> tuple[DependencyFacts, ...]:
+        return (
+            DependencyFacts("lab.helper", "function", text[:32].encode(), "/lab.py:7", text),
+            DependencyFacts("lab.same", "function", b"s" * 32, "/lab.py:9", "def same(): ..."),
+            DependencyFacts("lab.LIMIT", "value", limit.encode(), "/lab.py:1", limit),
+            DependencyFacts("numpy", "distribution", version.encode(), None, version),
+            DependencyFacts(f"lab.only_{limit}", "class", b"o" * 32, None, "class C: ..."),
+        )
+
+    with_facts(
+        old, source="def f(x):\n    return x\n", dependencies=dependencies("def helper():\n    return 1\n", "3", "1.26")
+    )(1)
+    with_facts(
+        new,
+        source="def f(x):\n    return x + 1\n",
+        dependencies=dependencies("def helper():\n    return 2\n", "4", "2.0"),
+    )(1)
+    latest, first = new.versions()
+    assert latest.diff() == latest.diff(first)
+    assert latest.diff() == (
+        "lab.f changed\n--- lab.f, before\n+++ lab.f, now\n@@ -1,2 +1,2 @@\n def f(x):\n-    return x\n+    return x + 1\n"
+        "lab.helper changed (/lab.py:7)\n--- lab.helper, before\n+++ lab.helper, now\n@@ -1,2 +1,2 @@\n def helper():\n-    return 1\n+    return 2\n"
+        "lab.only_3 is no longer used\nlab.only_4 came in\n"
+        "lab.LIMIT (/lab.py:1): 3 -> 4\nnumpy: 1.26 -> 2.0"
+    )
+    assert first.diff() == ""
+    assert "-    return 2\n+    return 1" in first.diff(latest)
+
+
+def test_a_difference_in_comments_is_none(store):
+    """A changed comment is not shown as the reason of a new version; where nothing shows, the diff says that much."""
+    old, new = pair(store, portable=(None, None))
+    with_facts(old, source="def f(x):\n    return 2 * x  # old\n")(1)
+    with_facts(new, source="def f(x):\n    return 2 * x  # new\n")(1)
+    assert new.versions()[0].diff() == "lab.f changed"
+
+
+def test_the_source_is_what_runs():
+    """f.source() is the text of the function."""
+
+    assert (
+        Store(None).cache(science.square).source()
+        == 'def square(x: float) -> float:\n    """Return the square."""\n    runs.append(x)\n    return x * x\n'
+    )
+    assert Store(None).cache(abs).source() is None
+
+
+# -- accepting
+
+
+def test_an_accepted_version_answers(store, sql):
+    """What store.accept adopts are hits from then on, also for cached functions that have missed before."""
+    f, g = pair(store, portable=(None, None))
+    f(1), f(2)
+    assert not g.check_call_in_cache(1)
+    assert store.accept(g, from_version=1, reason="the same, written differently") == 2
+    assert g(1) == 2
+    assert science.runs == [1, 2]
+    assert [(v.standing, v.reason) for v in g.versions()] == [
+        ("present", None),
+        ("accepted", "the same, written differently"),
+    ]
+    assert [v.standing for v in f.versions()] == ["old", "present"]
+    assert {r.version for r in store.find(g, x=1)} == {1}
+    (row,) = sql("SELECT version_id, accepted_id, reason FROM acceptance")
+    assert row == (2, 1, "the same, written differently")
+    assert store.accept(g, from_version=1, reason="looked again") == 0
+    assert sql("SELECT reason FROM acceptance") == [("looked again",)]
+
+
+def test_acceptance_holds_in_later_processes(store, open_store):
+    """An acceptance is a fact of the store."""
+    f, g = pair(store, portable=(None, None))
+    f(1)
+    store.accept(g, from_version=f.fingerprint(), reason="tried")
+    assert open_store().cache(g.func)(1) == 2
+    assert science.runs == [1]
+
+
+def test_acceptance_goes_on_from_version_to_version(store):
+    """What an accepted version had accepted counts too, and so do versions equal to it under another Python."""
+    one, two, three = (store.cache(define(f"def f(x):\n    runs.append(x)\n    return x * {i}")) for i in (1, 2, 3))
+    four = with_facts(store.cache(define("def f(x):\n    runs.append(x)\n    return x * 4")), portable=PORTABLE)
+    with_facts(one, portable=PORTABLE)
+    one(1), four(4)
+    store.accept(two, from_version=one.fingerprint(), reason="first")
+    store.accept(three, from_version=two.fingerprint(), reason="second")
+    assert three(1) == 1
+    assert three(4) == 16
+    assert two(4) == 16
+    assert science.runs == [1, 4]
+    with_facts(one, portable=PORTABLE)
+    assert not store.cache(define("def f(x):\n    runs.append(x)\n    return x * 1")).check_call_in_cache(9)
+
+
+def test_acceptance_is_one_way(store):
+    """The accepted version does not take over the results of the one that accepts it."""
+    f, g = pair(store, portable=(None, None))
+    f(1), g(2)
+    store.accept(g, from_version=1, reason="tried")
+    assert not f.check_call_in_cache(2)
+
+
+def test_versions_are_accepted_by_label_number_fingerprint_or_themselves(store):
+    """A version is named by whatever f.versions() shows of it."""
+    f, g = pair(store, portable=(None, None))
+    with_facts(f, label="one")(1)
+    for name in ("one", 1, f.fingerprint(), f.versions()[0]):
+        store.accept(g, from_version=name, reason="tried")
+    assert g.check_call_in_cache(1)
+
+
+@pytest.mark.parametrize(
+    ("version", "reason", "message"),
+    [
+        (7, "tried", "lab.f has no such version here; it has 1, 2"),
+        ("one", "tried", "no such version"),
+        (b"x" * 32, "tried", "no such version"),
+        (None, "tried", "a version's number"),
+        (True, "tried", "a version's number"),
+        (2, "tried", "this is lab.f as it is now"),
+        (1, "", "write why"),
+        (1, "  ", "write why"),
+        (1, None, "write why"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_accepted_is_said(store, version, reason, message):
+    """A version that is not there, the present one, and an empty reason are refused."""
+    f, g = pair(store, portable=(None, None))
+    f(1), g(1)
+    with pytest.raises(OptionError, match=message):
+        store.accept(g, from_version=version, reason=reason)
+    with pytest.raises(OptionError, match="decorated"):
+        store.accept(g.func, from_version=1, reason="tried")
+
+
+def test_accepting_without_a_store_does_nothing():
+    """A store that stores nothing has nothing to adopt."""
+    store = Store(None)
+    assert store.accept(store.cache(science.square), from_version=1, reason="tried") == 0
+    assert store.prune() == 0
+
+
+def test_a_version_that_accepts_stays_without_calls(store):
+    """An acceptance is not lost while the version that it was said of has no calls of its own."""
+    f, g = pair(store, portable=(None, None))
+    f(1)
+    store.accept(g, from_version=1, reason="tried")
+    store._vault.index.drop_unused_versions()
+    assert g.check_call_in_cache(1)
+    f.clear()
+    store._vault.index.drop_unused_versions()
+    store._vault.index.drop_unused_versions()
+    assert len(g.versions()) == 0
+
+
+# -- pruning
+
+
+def test_old_versions_go_and_used_ones_stay(store, sql):
+    """Pruning removes the calls of versions that no decorated function uses, and says beforehand how many."""
+    f = history(store, "def f(x):\n    return x", "def f(x):\n    return x + 1", "def f(x):\n    return x + 2")
+    assert store.prune(dry_run=True) == 2
+    assert len(f.versions()) == 3
+    assert store.prune() == 2
+    assert [v.number for v in f.versions()] == [3]
+    assert f.check_call_in_cache(1)
+    assert sql("SELECT count(*) FROM source") == [(1,)]
+    assert store.prune() == 0
+
+
+def test_versions_that_are_leaned_on_stay(store):
+    """Equal and accepted versions, and those of earlier names, are in use."""
+    f, g = pair(store)
+    f(1)
+    del f
+    assert store.prune() == 0
+    h = with_facts(store.cache(define("def h(x):\n    return x + x", "h"), was="lab.f"), portable=PORTABLE)
+    i = store.cache(define("def f(x):\n    return x + x + 0"))
+    store.accept(i, from_version=1, reason="tried")
+    del g
+    assert store.prune() == 0
+    del h
+    assert store.prune() == 0
+    assert i.check_call_in_cache(1)
+
+
+def test_of_functions_that_are_not_decorated_here_the_last_used_version_stays(store):
+    """Whoever prunes without importing a function removes only what was not used last."""
+    old, new = pair(store, portable=(None, None))
+    old(1), new(1)
+    old(1)
+    store._vault.flush()
+    fingerprint = old.fingerprint()
+    del old, new
+    assert store.prune() == 1
+    assert [r.fingerprint for r in store.find("lab.f")] == [fingerprint]
+
+
+def test_the_same_function_of_another_script_is_judged_by_itself(store):
+    """Versions of two scripts with a function of the same name are old or not each for its place."""
+    for place in ("/a.py", "/b.py"):
+        for i in (1, 2):
+            f = store.cache(
+                define(f"def f(x):\n    return x * {i} + {len(place)} + {ord(place[1])}", module="__main__")
+            )
+            f._identity.place = place
+            f(1)
+    del f
+    assert store.prune() == 2
+    assert {v.place for v in store.cache(define("def f(x): ...", module="__main__")).versions()} == {"/a.py", "/b.py"}
+
+
+def test_young_calls_of_old_versions_stay(store, monkeypatch):
+    """With older_than, calls that somebody has asked for since then stay."""
+    f = history(store, "def f(x):\n    return x", "def f(x):\n    return x + 1")
+    assert store.prune(older_than="1 h") == 0
+    later = store.find(f)[0].accessed_at.timestamp() + 3601
+    monkeypatch.setattr("resultstore._clock.now", lambda: later)
+    assert store.prune(older_than="1 h", dry_run=True) == 1
+    assert store.prune(older_than="1 h") == 1
+
+
+def test_nothing_goes_of_a_function_that_cannot_be_looked_at(store):
+    """A function that has no fingerprint just now keeps all its versions."""
+    held: list[Any] = []
+    make = "def make(held):\n    def f(x):\n        return x if held else 0\n    return f"
+    f = store.cache(define(make, "make")(held))
+    f(1)
+    held.append(2)
+    f(1)
+    held.append(iter([]))
+    assert store.prune() == 0
+    held.pop()
+    assert store.prune() == 1
+
+
+def test_functions_of_other_stores_at_the_same_place_count(store, open_store):
+    """What any store object of this process has decorated at the place is in use."""
+    f = history(store, "def f(x):\n    return x")
+    g = open_store().cache(define("def f(x):\n    return x + 1"))
+    g(1)
+    assert store.prune() == 0
+    del g
+    assert store.prune() == 1
+    assert f.check_call_in_cache(1)
+
+
+@pytest.mark.parametrize("options", [{"versions": "all"}, {"older_than": -1}, {"older_than": "soon"}])
+def test_wrong_options_of_pruning_are_refused(store, options):
+    """Only old versions can be pruned, by an age that can be understood."""
+    with pytest.raises(OptionError):
+        store.prune(**options)

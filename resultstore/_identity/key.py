@@ -126,6 +126,10 @@ class Identity:
         """Return the function's fingerprint as it is now."""
         return self._fingerprint.value()
 
+    def source(self) -> str | None:
+        """Return the function's text, as far as its file still shows the code that runs."""
+        return _source(self._inner)
+
     def function_facts(self, fingerprint: bytes) -> FunctionFacts:
         """Return the facts of the function as it is now."""
         return FunctionFacts(

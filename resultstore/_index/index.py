@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from resultstore._facts import STORED, CallFacts, LeafFacts, PayloadFacts, RunFacts
+from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
@@ -167,6 +167,11 @@ class Index:
             added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
         self._run_id, self._run_generation = run_id, self.connections.generation
         return added
+
+    def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float) -> None:
+        """Note that a version takes over the results of others."""
+        with self.connections.transaction() as connection:
+            changes.accept_versions(connection, facts, accepted, reason, created_at)
 
     def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
         """Write accesses: (call, how often, when last), in the order of their last access."""
