@@ -9,6 +9,7 @@ from resultstore._identity.encoding import digest
 from resultstore._shelf import Reference
 from resultstore._store import Store
 from resultstore._upkeep import FunctionStats, Problem, Stats
+from resultstore.change import Change
 from resultstore.errors import (
     BusyError,
     CacheWarning,
@@ -22,6 +23,7 @@ from resultstore.errors import (
     StoreError,
     UnstorableError,
 )
+from resultstore.explain import Explanation
 from resultstore.record import Record, Records, Summary
 from resultstore.version import Version, Versions
 
@@ -31,8 +33,10 @@ __all__ = [
     "BusyError",
     "CacheWarning",
     "CachedFunction",
+    "Change",
     "DamagedError",
     "DigestError",
+    "Explanation",
     "FunctionError",
     "FunctionStats",
     "LocationError",

@@ -6,15 +6,16 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from resultstore import _aliases, _upkeep, _versions
+from resultstore import _aliases, _explaining, _upkeep, _versions
 from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
 from resultstore._settings import CallOptions, parse_mmap_mode
-from resultstore._shelf import missing, parse_key
+from resultstore._shelf import Reference, missing, parse_key
 from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
+from resultstore.explain import Explanation
 from resultstore.query import Query
 from resultstore.record import Record, Records
 from resultstore.version import Version
@@ -101,6 +102,34 @@ class Asking:
         self._vault.flush()
         wanted = Query(key=parsed)
         return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
+
+    def explain(self, record: Record | Reference | bytes | str, /) -> Explanation:
+        """Say whether a past call would be a hit now, and what became of its result.
+
+        Judged by the function as it is now, if this process has decorated it; otherwise by what is
+        stored alone. Nothing is computed, loaded or written.
+
+        Parameters
+        ----------
+        record : Record, Reference, bytes or str
+            The call: its record, a reference to it, or its key.
+
+        Raises
+        ------
+        OptionError
+            If this is none of these.
+
+        Examples
+        --------
+        >>> record = store.find(square).first()
+        >>> store.reduce_size(items_limit=0)
+        1
+        >>> store.explain(record)
+        miss: evicted by reduce_size
+        ...square(x=3), version 1, computed ... UTC in ..., evicted
+        """
+        key = record.key if isinstance(record, (Record, Reference)) else record
+        return _explaining.explain_record(self._vault, self._load, parse_key(key))
 
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
         assert self._vault is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,38 +48,63 @@ class Change:
         return f"{self.name}{where}: {before} -> {after}"
 
 
-def changes_between(old: FunctionFacts, new: FunctionFacts) -> tuple[Change, ...]:
-    """Return what differs between two versions of a function: code first, then values, then the environment."""
-    changes = [*_own_changes(old, new), *_dependency_changes(old, new)]
+def changes_between(old: FunctionFacts, new: FunctionFacts, place: str | None = None) -> tuple[Change, ...]:
+    """Return what differs between two versions of a function: code first, then values, then the environment.
+
+    ``place`` is where the new one stands.
+    """
+    changes = [*_own_changes(old, new, place), *_dependency_changes(old, new)]
     if not changes and old.python != new.python:
         changes.append(Change("environment", "Python", None, old.python, new.python))
     if not changes and (old.code or old.fingerprint) != (new.code or new.fingerprint):
         # Nothing on record shows it: a version of before dependencies were recorded, or code without a source.
-        changes.append(Change("code", new.name))
+        changes.append(Change("code", new.name, place))
     order = ("label", "code", "value", "environment")
     return tuple(sorted(changes, key=lambda change: order.index(change.kind)))
 
 
-def _own_changes(old: FunctionFacts, new: FunctionFacts) -> Iterator[Change]:
+def _own_changes(old: FunctionFacts, new: FunctionFacts, place: str | None) -> Iterator[Change]:
     if old.label != new.label:
         yield Change("label", "version", None, old.label, new.label)
     if old.scheme != new.scheme:
         yield Change("environment", "the rule of fingerprints", None, str(old.scheme), str(new.scheme))
     if old.source is not None and new.source is not None and _essence(old.source) != _essence(new.source):
-        yield Change("code", new.name, None, None, None, diff_of(new.name, old.source, new.source))
+        yield Change("code", new.name, place, None, None, diff_of(new.name, old.source, new.source))
 
 
 def _dependency_changes(old: FunctionFacts, new: FunctionFacts) -> Iterator[Change]:
     if old.scheme != new.scheme:  # then all digests differ, and nothing can be told by them
         return
-    before, after = ({d.name: d for d in facts.dependencies} for facts in (old, new))
-    for name in [*before, *(name for name in after if name not in before)]:
-        was, now = before.get(name), after.get(name)
-        if was is None or now is None or was.digest != now.digest:
-            change = _change(name, was, now)
-            own_text_tells = name == new.name and old.source is not None and new.source is not None
-            if not own_text_tells:
-                yield change
+    before, after = _by_name(old.dependencies), _by_name(new.dependencies)
+    own_text_tells = old.source is not None and new.source is not None
+    for key in [*before, *(key for key in after if key not in before)]:
+        was, now = before.get(key), after.get(key)
+        if key[0] in (old.name, new.name) and own_text_tells:
+            continue
+        if was is None or now is None or not _is_same(was, now, other_python=_minor(old) != _minor(new)):
+            yield _change(key[0], was, now)
+
+
+def _by_name(dependencies: tuple[DependencyFacts, ...]) -> dict[tuple[str, int], DependencyFacts]:
+    """Return dependencies by name; several of one name, such as lambdas, by their order too."""
+    counts: Counter[str] = Counter()
+    found = {}
+    for dependency in dependencies:
+        found[dependency.name, counts[dependency.name]] = dependency
+        counts[dependency.name] += 1
+    return found
+
+
+def _minor(facts: FunctionFacts) -> str:
+    return facts.python.rpartition(".")[0]
+
+
+def _is_same(was: DependencyFacts, now: DependencyFacts, *, other_python: bool) -> bool:
+    if was.digest == now.digest:
+        return True
+    # Another Python compiles the same source to another code.
+    both = was.text is not None and now.text is not None and now.kind in CODE_KINDS
+    return other_python and both and _essence(was.text or "") == _essence(now.text or "")
 
 
 def _change(name: str, was: DependencyFacts | None, now: DependencyFacts | None) -> Change:
