@@ -180,8 +180,8 @@ class Asking:
         1
         >>> half.check_call_in_cache(3)
         True
-        >>> half.versions()[0].standing, half.versions()[0].reason
-        ('accepted', 'the same for all numbers')
+        >>> [(version.number, version.standing, version.reason) for version in half.versions()]
+        [(2, 'present', None), (1, 'accepted', 'the same for all numbers')]
         """
         if not isinstance(function, CachedFunction):
             raise OptionError("function", function, "accept takes a function that store.cache has decorated")
