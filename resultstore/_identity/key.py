@@ -107,11 +107,14 @@ class Form:
         """Return the names of the arguments that count, in the order of the key."""
         return [self.binder.names[i] for i, _ in self._order]
 
-    def key(self, fingerprint: bytes, encodings: list[bytes]) -> bytes:
-        """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name)."""
-        parts = [_HEAD, encode(self.name), fingerprint, self._count]
-        for (_, name), encoding in zip(self._order, encodings, strict=True):
-            parts.append(name)
+    def key(self, fingerprint: bytes, encodings: list[bytes], name: str | None = None) -> bytes:
+        """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name).
+
+        With ``name``, an earlier name of the function, the key that the call had under that.
+        """
+        parts = [_HEAD, encode(self.name if name is None else name), fingerprint, self._count]
+        for (_, parameter), encoding in zip(self._order, encodings, strict=True):
+            parts.append(parameter)
             parts.append(short(encoding))
         if self._stand_ins:
             parts.append(self._stand_in_digests())
@@ -182,9 +185,18 @@ class Identity:
         """Return the function's fingerprint as it is now."""
         return self._fingerprint.value()
 
+    def code(self, fingerprint: bytes) -> bytes:
+        """Return the fingerprint of the real code, which a label may stand in for."""
+        state = self._fingerprint.state()
+        return state.code if state is not None and state.value == fingerprint else fingerprint
+
     def after_run(self) -> None:
         """Note what the function has changed itself while it ran."""
         self._fingerprint.after_run()
+
+    def source(self) -> str | None:
+        """Return the function's text, as far as its file still shows the code that runs."""
+        return _source(self._inner)
 
     def function_facts(self, fingerprint: bytes) -> FunctionFacts:
         """Return the facts of the function as it is now."""
@@ -198,7 +210,7 @@ class Identity:
             source=_source(self._inner),
             signature=_signature(self._inner),
             python=platform.python_version(),
-            code=state.code if state is not None and known else fingerprint,
+            code=self.code(fingerprint),
             label=self.options.version,
             portable=portable_of(state) if state is not None and known else None,
             dependencies=dependencies_of(state) if state is not None and known else (),
