@@ -150,7 +150,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
     # -- the way of a call
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
             return self._run_plainly(args, kwargs)
@@ -302,7 +302,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return the key, 32 bytes, under which a call's result is or would be stored.
 
         Raises
@@ -377,7 +377,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
     # -- one call
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
         """Run the function, whatever is stored, keep the result, and return it with its metadata.
 
         Returns
@@ -398,7 +398,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         outcome = self._run(args, kwargs)
         return outcome.value, outcome.metadata
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function, whatever is stored, and let the new result take the old one's place.
 
         If the function raises, the old result stays. If the new one cannot be stored, it goes all the same:
@@ -412,7 +412,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """
         return self._run(args, kwargs).value  # type: ignore[no-any-return]
 
-    def get(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Return a call's stored result; never compute.
 
         Raises
@@ -446,7 +446,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         raise missing(vault, key, self.name)
 
-    def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
+    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference:
         """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
 
         A result that cannot be stored is held in memory by its reference.
@@ -480,7 +480,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
-    def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Say whether a call would be a hit; nothing is computed or loaded.
 
         Examples
@@ -505,7 +505,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """Say whether a row's payloads are in place, and an exception is one of those that are results."""
         return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
+    def forget(self, /, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
 
         More go if the call is also known under other versions whose results count for this one.

@@ -56,7 +56,7 @@ class Told:
         """
         return Versions(()) if self._vault is None else _versions.versions(self._vault, self._present())
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Say whether a call would be a hit, and if not why; nothing is computed, loaded or written.
 
         Returns

@@ -8,7 +8,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from resultstore._identity.names import is_reachable, origin_of, version_of
+from resultstore._identity.names import is_reachable, version_of
+from resultstore._identity.origins import STANDARD, owner_of_file
 
 COMPILED = frozenset(
     {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -76,9 +77,10 @@ def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
     file = func.__code__.co_filename
     if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
         return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
+    owner_of_code = owner_of_file(file)
     # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.
-    origins = ("installed", "standard") if version_of(owner.__module__.partition(".")[0]) == "" else ("installed",)
-    return origin_of(file) in origins
+    is_standard = version_of(owner.__module__.partition(".")[0]) == ""
+    return owner_of_code is not None and (is_standard or owner_of_code is not STANDARD)
 
 
 def _callables_in(func: types.FunctionType) -> Iterator[Any]:
