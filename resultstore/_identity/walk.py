@@ -7,6 +7,7 @@ version, the standard library by name alone; everything else by its code or its 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -171,6 +172,8 @@ class Walk:
         node = self._new("wrapper", name, local, value)
         if owner is not None:
             self._distribution(node, owner_of_module(owner.__module__) or STANDARD)
+        if type(value) is functools.cached_property and value.attrname is not None:
+            self.watch.written_attributes.add(value.attrname)
         keywords = getattr(value, "keywords", None)
         if isinstance(keywords, dict):
             self.watch.add_container(keywords)
