@@ -167,6 +167,8 @@ def _made_of(value: Any) -> list[Any] | None:
     if not isinstance(made_of, tuple):
         return None
     made_of = [list(part) if i in (3, 4) and part is not None else part for i, part in enumerate(made_of)]
+    made_of += [None] * (6 - len(made_of))
+    made_of[2] = made_of[2] or None  # an exception has an empty __dict__ once somebody has looked for one
     if isinstance(value, BaseException):
         made_of += [value.__cause__, value.__context__, value.__suppress_context__]
     return made_of
@@ -213,6 +215,9 @@ def _array_parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, A
         for i, (a, b) in enumerate(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True)):
             yield f"{where}.flat[{i}]", a, b
     elif (data := numpy.asarray(one).tobytes("A")) != numpy.asarray(other).tobytes("A"):
+        if one.dtype.names is not None:  # what lies in gaps between fields is no part of them
+            yield from ((f"{where}[{name!r}]", one[name], other[name]) for name in one.dtype.names)
+            return
         raise AssertionError(f"{where}: the {len(data)} bytes of {one!r:.200} are not those of {other!r:.200}")
 
 
