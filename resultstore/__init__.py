@@ -9,6 +9,7 @@ from resultstore._identity.encoding import digest
 from resultstore._shelf import Reference
 from resultstore._store import Store
 from resultstore._upkeep import FunctionStats, Problem, Stats
+from resultstore.change import Change
 from resultstore.errors import (
     BusyError,
     CacheWarning,
@@ -22,7 +23,9 @@ from resultstore.errors import (
     StoreError,
     UnstorableError,
 )
+from resultstore.explain import Explanation
 from resultstore.record import Record, Records, Summary
+from resultstore.version import Version, Versions
 
 __version__ = "0.1.0"
 
@@ -30,8 +33,10 @@ __all__ = [
     "BusyError",
     "CacheWarning",
     "CachedFunction",
+    "Change",
     "DamagedError",
     "DigestError",
+    "Explanation",
     "FunctionError",
     "FunctionStats",
     "LocationError",
@@ -47,5 +52,7 @@ __all__ = [
     "StoreError",
     "Summary",
     "UnstorableError",
+    "Version",
+    "Versions",
     "digest",
 ]

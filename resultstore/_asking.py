@@ -6,18 +6,20 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from resultstore import _upkeep
+from resultstore import _aliases, _explaining, _upkeep, _versions
 from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
 from resultstore._settings import CallOptions, parse_mmap_mode
-from resultstore._shelf import missing, parse_key
+from resultstore._shelf import Reference, missing, parse_key
 from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
+from resultstore.explain import Explanation
 from resultstore.formats.raised import Raised
 from resultstore.query import Query
 from resultstore.record import Record, Records
+from resultstore.version import Version
 
 
 class Asking:
@@ -28,6 +30,8 @@ class Asking:
 
     def find(self, function: str | Callable[..., Any] | None = None, /, **arguments: Any) -> Records:
         """Find past calls, of all versions and in all states, newest first.
+
+        Of a function with ``was``, those under its earlier names, too.
 
         Parameters
         ----------
@@ -58,18 +62,20 @@ class Asking:
         """
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
-            name: str | None = function.name
+            arguments = function._sought(arguments)
+            sought = function._aliases.names
         else:
             if not (function is None or isinstance(function, str) or callable(function)):
                 raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
             name = names.name_of(function) if callable(function) else function
+            sought = () if name is None else (name,)
         tokens = {}
         for argument, value in arguments.items():
             try:
                 tokens[argument] = token(value)
             except DigestError as error:
                 raise error.at(f"argument {argument!r}") from None
-        query = Query(name, tokens)
+        query = Query(sought, tokens)
         if self._vault is None:
             return Records(_Nothing())
         from resultstore._index.select import CallSelect
@@ -99,6 +105,34 @@ class Asking:
         wanted = Query(key=parsed)
         return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
 
+    def explain(self, record: Record | Reference | bytes | str, /) -> Explanation:
+        """Say whether a past call would be a hit now, and what became of its result.
+
+        Judged by the function as it is now, if this process has decorated it; otherwise by what is
+        stored alone. Nothing is computed, loaded or written.
+
+        Parameters
+        ----------
+        record : Record, Reference, bytes or str
+            The call: its record, a reference to it, or its key.
+
+        Raises
+        ------
+        OptionError
+            If this is none of these.
+
+        Examples
+        --------
+        >>> record = store.find(square).first()
+        >>> store.reduce_size(items_limit=0)
+        1
+        >>> store.explain(record)
+        miss: evicted by reduce_size
+        ...square(x=3), version 1, computed ... UTC in ..., evicted
+        """
+        key = record.key if isinstance(record, (Record, Reference)) else record
+        return _explaining.explain_record(self._vault, self._load, parse_key(key))
+
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
         assert self._vault is not None
         mode = parse_mmap_mode(mmap_mode, self._defaults.mmap_mode)
@@ -113,6 +147,54 @@ class Asking:
         if type(value) is Raised:
             raise value.error
         return value
+
+    def accept(self, function: Callable[..., Any], from_version: Version | int | str | bytes, reason: str) -> int:
+        """Let results of an older version count for a function as it is now; return how many stored calls that brings.
+
+        For a change that you know to be harmless. Who accepted what stays on record: the version is
+        listed as accepted with the reason, and a record goes on saying which version computed it.
+
+        Parameters
+        ----------
+        function : CachedFunction
+            The function as it is now.
+        from_version : int, str, bytes or Version
+            The number of the older version, its label, or its fingerprint, as `CachedFunction.versions`
+            lists them.
+        reason : str
+            Why its results are still right.
+
+        Raises
+        ------
+        OptionError
+            If the function is not a cached one, there is no such version, or no reason.
+        DigestError
+            If something that the function depends on has no digest.
+
+        Examples
+        --------
+        >>> def half(x):
+        ...     return x / 2
+        >>> store.cache(half)(3)
+        1.5
+        >>> def half(x):
+        ...     return x * 0.5
+        >>> half = store.cache(half)
+        >>> store.accept(half, from_version=1, reason="the same for all numbers")
+        1
+        >>> half.check_call_in_cache(3)
+        True
+        >>> [(version.number, version.standing, version.reason) for version in half.versions()]
+        [(2, 'present', None), (1, 'accepted', 'the same for all numbers')]
+        """
+        if not isinstance(function, CachedFunction):
+            raise OptionError("function", function, "accept takes a function that store.cache has decorated")
+        if self._vault is None:
+            return 0
+        present = function._present(strict=True)
+        count = _versions.accept(self._vault, present, from_version, reason)
+        _aliases.forget_all()
+        return count
 
     def stats(self) -> Stats:
         """Return hits, misses, seconds saved, evictions and bytes, in all and by function.

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 STORED, EVICTED, NOT_STORED = "stored", "evicted", "not stored"
 STATES = (STORED, EVICTED, NOT_STORED)
+CODE_KINDS = frozenset({"function", "class"})
+"""Kinds of dependencies whose text is source."""
 
 
 def plain_text(text: str) -> str:

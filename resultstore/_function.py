@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
+from resultstore._aliases import Aliases
 from resultstore._checking import closer_look, counts, tell_changed
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
-from resultstore._identity import closures, names
+from resultstore._identity import encoding, names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
@@ -19,12 +22,16 @@ from resultstore._report import Reporter, logger
 from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import HeldReference, Reference, Shelf, missing
+from resultstore._told import Told
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 from resultstore.formats.iterators import listed
 from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -55,7 +62,7 @@ class Outcome(NamedTuple):
     """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
 
 
-class CachedFunction(Sending, Generic[P, R_co]):
+class CachedFunction(Told, Sending, Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -84,9 +91,10 @@ class CachedFunction(Sending, Generic[P, R_co]):
 
     # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
     __slots__ = (
-        "__dict__", "__weakref__", "_facts", "_func", "_identity", "_judges", "_options", "_progress", "_twins",
-        "_vault",
+        "__dict__", "__weakref__", "_aliases", "_binds", "_facts", "_func", "_given", "_identity", "_judges",
+        "_options", "_origin", "_progress", "_twins", "_vault",
     )  # fmt: skip
+    __name__: str
     __qualname__: str
 
     def __init__(
@@ -101,6 +109,7 @@ class CachedFunction(Sending, Generic[P, R_co]):
         # cached function would be that one's, down to its store.
         functools.update_wrapper(self, func, updated=())
         self._identity = Identity(func, keyed)
+        self._aliases = Aliases((self._identity.name, *keyed.was))
         self._func: Callable[P, R_co] = func
         self.ignore: tuple[str, ...] = keyed.ignore
         self.store: Owner = store
@@ -110,6 +119,11 @@ class CachedFunction(Sending, Generic[P, R_co]):
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
         self._twins: dict[str, Any] = {}
+        self._given: tuple[Any, ...] = ()  # what a method is bound to
+        self._binds = "object"
+        self._origin: CachedFunction[..., Any] | None = None
+        if vault is not None:
+            vault.functions.add(self)
 
     @property
     def func(self) -> Callable[P, R_co]:
@@ -159,6 +173,15 @@ class CachedFunction(Sending, Generic[P, R_co]):
                 if level:
                     self._progress.loading(began)
                 return value  # type: ignore[no-any-return]
+        for key, row in self._stored_elsewhere(vault, call):
+            value = vault.take(key, row, name, self._options.mmap_mode)
+            if type(value) is Raised or self._options.check_hits:
+                value = self._closer_look(vault, call, row, value, args, kwargs)
+            if value is not MISS:
+                logger.debug("hit %s, of another version", name)
+                if level:
+                    self._progress.loading(began)
+                return value  # type: ignore[no-any-return]
         logger.debug("miss %s", name)
         return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
 
@@ -166,6 +189,8 @@ class CachedFunction(Sending, Generic[P, R_co]):
         """Return a call with its key, or None for a wrong call, which the function tells in its own words."""
         identity = self._identity
         form = identity.form()
+        if self._given:
+            args = (*self._given, *args)
         try:
             values = form.bind(*args, **kwargs)
         except TypeError as error:
@@ -175,6 +200,14 @@ class CachedFunction(Sending, Generic[P, R_co]):
         fingerprint = identity.fingerprint()
         encodings = form.encode(values)
         return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
+
+    def _stored_elsewhere(self, vault: Vault, call: Keyed) -> Iterator[tuple[bytes, CallRow]]:
+        """Yield what counts for a call under versions that stand in for the present one: key and row."""
+        form, _, encodings, fingerprint, _ = call
+        for key in self._aliases.keys(vault, form, fingerprint, encodings, self._function_facts):
+            row = vault.look(key, self.name)
+            if row is not None and not (self._judges and self._is_outdated(vault, row)):
+                yield key, row
 
     def _is_outdated(self, vault: Vault, row: CallRow) -> bool:
         """Say whether a stored result no longer counts, by its age or by the callback's word."""
@@ -223,7 +256,9 @@ class CachedFunction(Sending, Generic[P, R_co]):
                 result = self._run_plainly(args, kwargs)
             except self._options.cache_errors as error:
                 result = Raised(error)
-            duration = time.perf_counter() - started
+            finally:
+                duration = time.perf_counter() - started
+                self._identity.after_run()
         return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
 
     def _run_plainly(self, args: Any, kwargs: Any) -> R_co:
@@ -248,18 +283,23 @@ class CachedFunction(Sending, Generic[P, R_co]):
         """Call the function, and say once why nothing is stored."""
         if not isinstance(error, DigestError):
             error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
-        if self.store.strict:
+        if self.store.strict or (
+            self._identity.options.on_mutable == "strict" and not error.where.startswith("argument")
+        ):
             raise error
         remedy = ""
-        if error.where.startswith("argument"):
+        if not error.where.startswith("argument"):
+            remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
+        else:
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self._run_plainly(args, kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
-        facts = self._facts
-        if facts is None or facts.fingerprint != fingerprint:
-            facts = self._facts = self._identity.function_facts(fingerprint)
+        holder = self._origin or self  # a bound method is made anew at each look
+        facts = holder._facts
+        if facts is None or facts.fingerprint != fingerprint or facts.code != self._identity.code(fingerprint):
+            facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
@@ -277,9 +317,15 @@ class CachedFunction(Sending, Generic[P, R_co]):
         >>> len(square.key(3)), square.key(3) == square.key(x=3)
         (32, True)
         """
+        return self._strictly_keyed(args, kwargs)[4]
+
+    def _strictly_keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed:
+        """Return a call with its key; a wrong call raises TypeError."""
         form = self._identity.form()
-        values = form.bind(*args, **kwargs)
-        return form.key(self._identity.fingerprint(), form.encode(values))
+        values = form.bind(*self._given, *args, **kwargs)
+        fingerprint = self._identity.fingerprint()
+        encodings = form.encode(values)
+        return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
 
     def fingerprint(self) -> bytes:
         """Return the fingerprint, 32 bytes, of the function as it is now.
@@ -294,6 +340,40 @@ class CachedFunction(Sending, Generic[P, R_co]):
     def _check_parameters(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that this function's calls cannot be found by."""
         self._identity.check_parameters(names)
+
+    def _sought(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what the index knows some arguments by: what stands in for them, and the object of a method."""
+        form = self._identity.form()
+        counted = [name for name in form.binder.names if name not in form.binder.ignored]
+        bound = dict(zip(form.binder.names, self._given, strict=False))
+        given = {name: value for name, value in bound.items() if name in counted} | given
+        return {name: form.identified(name, value) for name, value in given.items()}
+
+    # -- methods
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, R_co]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None
+    ) -> CachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if self._given or self._binds == "nothing":
+            return self
+        if self._binds == "class":
+            return self._bound(type(instance) if owner is None else owner)
+        return self if instance is None else self._bound(instance)
+
+    def _bound(self, to: Any) -> CachedFunction[..., Any]:
+        """Return this function as a method of an object, which becomes its first argument."""
+        twin: CachedFunction[..., Any] = object.__new__(type(self))
+        for name in _SHARED:
+            setattr(twin, name, getattr(self, name))
+        twin._func = types.MethodType(self._func, to)
+        twin._given = (to,)
+        twin._origin = self
+        twin.__dict__ = self.__dict__ | {"__wrapped__": twin._func}
+        return twin
 
     # -- one call
 
@@ -348,18 +428,23 @@ class CachedFunction(Sending, Generic[P, R_co]):
         >>> square.get(3)
         9
         """
-        key, vault = self.key(*args, **kwargs), self._vault
+        call, vault = self._strictly_keyed(args, kwargs), self._vault
         if vault is None:
             raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
+        key = call[4]
         row = vault.look(key, self.name)
-        if row is not None and self._judges and self._is_outdated(vault, row):
+        outdated = row is not None and self._judges and self._is_outdated(vault, row)
+        rows = [] if row is None or outdated else [(key, row)]
+        for other, found in itertools.chain(rows, self._stored_elsewhere(vault, call)):
+            value: Any = vault.take(other, found, self.name, self._options.mmap_mode)
+            if value is MISS or not counts(value, self._options):
+                continue
+            if type(value) is Raised:
+                raise value.error
+            return value  # type: ignore[no-any-return]
+        if outdated:
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
-        value: Any = MISS if row is None else vault.take(key, row, self.name, self._options.mmap_mode)
-        if value is MISS or not counts(value, self._options):
-            raise missing(vault, key, self.name)
-        if type(value) is Raised:
-            raise value.error
-        return value  # type: ignore[no-any-return]
+        raise missing(vault, key, self.name)
 
     def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
         """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
@@ -382,9 +467,14 @@ class CachedFunction(Sending, Generic[P, R_co]):
         key = call[4]
         row = vault.look(key, self.name)
         if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
-            outcome = self._compute(vault, call, args, kwargs)
-            if not outcome.stored:
-                return HeldReference(self.store, outcome.value)
+            elsewhere = (other for other, row in self._stored_elsewhere(vault, call) if vault.stands(row))
+            other = next(elsewhere, None)
+            if other is not None:
+                key = other
+            else:
+                outcome = self._compute(vault, call, args, kwargs)
+                if not outcome.stored:
+                    return HeldReference(self.store, outcome.value)
         elif row.kind == "error":
             self(*args, **kwargs)  # raises, as it did at the miss
         mode = self._options.mmap_mode
@@ -401,14 +491,24 @@ class CachedFunction(Sending, Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        key = self.key(*args, **kwargs)
-        row = vault.find(key)
-        if row is None or (self._judges and self._is_outdated(vault, row)):
-            return False
+        call = self._strictly_keyed(args, kwargs)
+        row = vault.find(call[4])
+        if (
+            row is not None
+            and not (self._judges and self._is_outdated(vault, row))
+            and self._counts(vault, call[4], row)
+        ):
+            return True
+        return any(self._counts(vault, key, row) for key, row in self._stored_elsewhere(vault, call))
+
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
+        """Say whether a row's payloads are in place, and an exception is one of those that are results."""
         return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
+
+        More go if the call is also known under other versions whose results count for this one.
 
         Examples
         --------
@@ -417,7 +517,10 @@ class CachedFunction(Sending, Generic[P, R_co]):
         """
         if self._vault is None:
             return 0
-        return self._vault.forget(self.key(*args, **kwargs))
+        call = self._strictly_keyed(args, kwargs)
+        form, _, encodings, fingerprint, key = call
+        others = self._aliases.keys(self._vault, form, fingerprint, encodings, self._function_facts)
+        return sum(self._vault.forget(each) for each in (key, *others))
 
     def clear(self, warn: bool = True) -> int:
         """Remove all calls of this function, in all its versions; return how many went.
@@ -435,7 +538,8 @@ class CachedFunction(Sending, Generic[P, R_co]):
         >>> square.clear()
         1
         """
-        return self.store.clear_function(self.name, self._identity.place, self._present_fingerprint())
+        place, fingerprint = self._identity.place, self._present_fingerprint()
+        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
 
     def _present_fingerprint(self) -> bytes | None:
         try:
@@ -446,5 +550,52 @@ class CachedFunction(Sending, Generic[P, R_co]):
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if not self._given:
+            return super().__reduce__()
+        found = getattr(self._given[0], self.__name__, None)
+        if isinstance(found, CachedFunction) and found._origin is self._origin:
+            return getattr, (*self._given, self.__name__)
+        return _bind, (self._origin, *self._given)
 
-closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+
+_SHARED = ("_aliases", "_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
+"""What a bound method takes over from its function."""
+
+
+def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -> Any:
+    """Return a function cached; of a method, a callable object or a decorated method the function below it.
+
+    What a method is bound to is an argument of its function: it is looked at at each call.
+    """
+    if isinstance(func, CachedFunction):
+        func = func.func
+    if isinstance(func, (staticmethod, classmethod)):
+        cached = decorate(func.__func__, store, keyed, options)
+        cached._binds = "class" if isinstance(func, classmethod) else "nothing"
+        return cached
+    if isinstance(func, types.MethodType):
+        return decorate(func.__func__, store, keyed, options)._bound(func.__self__)
+    inner = names.innermost(func) if callable(func) else func
+    if isinstance(inner, types.MethodType):  # below partials
+        func = functools.partial(inner.__func__, inner.__self__, *func.args, **func.keywords)
+    call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
+    if isinstance(call, types.FunctionType) and not isinstance(func, type):
+        return decorate(call, store, keyed, options)._bound(func)
+    return CachedFunction(func, store, keyed, options)
+
+
+def _bind(cached: CachedFunction[..., Any], to: Any) -> CachedFunction[..., Any]:
+    return cached._bound(to)
+
+
+def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:
+    """Encode a cached function as the function that it wraps."""
+    from resultstore._identity.instances import node_of
+
+    return node_of(cached.func)
+
+
+walk.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+walk.PINNED[CachedFunction] = lambda cached: cached._identity.options.version
+encoding.NODES[CachedFunction] = _as_argument

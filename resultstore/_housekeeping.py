@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from resultstore import _upkeep
+from resultstore import _upkeep, _versions
 from resultstore._report import logger
 from resultstore._sizes import parse_age, parse_size
 from resultstore._upkeep import Problem
@@ -70,6 +70,48 @@ class Housekeeping:
         ids = version_call_ids(self._vault.index.connections, name, place, fingerprint)
         logger.info("clearing %d calls of %s", len(ids), name)
         return _upkeep.drop_in_batches(self._vault, ids)
+
+    def prune(
+        self, versions: str = "old", older_than: timedelta | float | str | None = None, dry_run: bool = False
+    ) -> int:
+        """Remove calls and records of versions that no present code uses; return how many calls went.
+
+        Of a function that this process has decorated, the version that it is now stays, and those whose
+        results count for it. Of every other function, the version that was used last, for each place.
+
+        Parameters
+        ----------
+        versions : {"old"}
+            Which versions go.
+        older_than : timedelta, float or str, optional
+            Only calls that nobody has asked for since then, in seconds unless it says otherwise (``"30 d"``).
+        dry_run : bool, default False
+            Only say how many calls would go.
+
+        Raises
+        ------
+        OptionError
+            If an option has a value that it cannot have.
+
+        Examples
+        --------
+        >>> def half(x):
+        ...     return x / 2
+        >>> store.cache(half)(3)
+        1.5
+        >>> def half(x):
+        ...     return x // 2
+        >>> half = store.cache(half)
+        >>> store.prune(dry_run=True), store.prune(older_than="30 d"), store.prune()
+        (1, 0, 1)
+        """
+        if versions != "old":
+            raise OptionError("versions", versions, 'write "old": the versions that no present code uses')
+        older_s = None if older_than is None else parse_age(older_than, "older_than")
+        if self._vault is None:
+            return 0
+        present = [function._present() for function in _versions.functions_at(self._vault.place)]
+        return _versions.prune(self._vault, present, older_s, dry_run=dry_run)
 
     def reduce_size(
         self,

@@ -14,12 +14,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from resultstore._facts import CallFacts
 
 FILE_NAME = "journal.jsonl"
+_OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
 # Without O_NONBLOCK a FIFO in the journal's place would block for ever; with it, opening one fails.
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -81,9 +82,11 @@ class Journal:
 
 
 def _record(call: CallFacts) -> dict[str, Any]:
-    record = asdict(call)
+    function = {name: getattr(call.function, name) for name in _OF_FUNCTION}
+    # Without the sources of the function and its helpers, which would be many times the rest of a line.
+    record = asdict(replace(call, function=None))  # type: ignore[arg-type]
     del record["children"]
-    return _plain(record)  # type: ignore[no-any-return]
+    return _plain(record | {"function": function})  # type: ignore[no-any-return]
 
 
 def _plain(part: Any) -> Any:

@@ -50,6 +50,12 @@ def unregister(living: Living) -> None:
     _living.discard(living)
 
 
+def living() -> list[Living]:
+    """Return all that live."""
+    with opening:
+        return list(_living)
+
+
 def close_all() -> None:
     """Close everything: the process ends."""
     for living in list(_living):

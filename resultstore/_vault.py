@@ -13,13 +13,14 @@ import contextlib
 import os
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from resultstore import _lifetime, _lineage
+from resultstore import _clock, _lifetime, _lineage
 from resultstore._accesses import Accesses
-from resultstore._facts import STORED, Computed, PayloadFacts, plain_text
-from resultstore._identity.closures import SCHEME
+from resultstore._facts import STORED, Computed, FunctionFacts, PayloadFacts, plain_text
+from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Dropped, Index
 from resultstore._journal import Journal
@@ -93,6 +94,8 @@ class Vault:
             format_named("npy")
             if "pyarrow" in sys.modules:
                 format_named("arrow")
+        self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The cached functions of this store in this process."""
         _lifetime.register(self)
         if self.index.connections.is_older:
             with self.gate.held(_UPGRADE_WAIT_S):
@@ -166,6 +169,12 @@ class Vault:
             self._tell_unreadable("", error)
             return None
         return {"duration": duration, "time": row.created_at, "input_args": arguments}
+
+    def aliases(
+        self, names: Iterable[str], fingerprint: bytes, portable: bytes | None
+    ) -> tuple[tuple[str, bytes], ...]:
+        """Return name and fingerprint of the versions whose results count for one; raises what goes wrong."""
+        return self.index.aliases(names, fingerprint, portable)
 
     def find(self, key: bytes) -> CallRow | None:
         """Return the row of a stored call, or None, without opening its payloads; raises what goes wrong."""
@@ -264,6 +273,11 @@ class Vault:
             self._keeper.refuse(computed, message)
         self.reporter.warn(computed.function.name, kind, message)
 
+    def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str) -> None:
+        """Note on record that a version takes over the results of others."""
+        with told(self.index.connections.path), self._writing():
+            self.index.accept(facts, accepted, reason, _clock.now())
+
     # -- dropping
 
     def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> Dropped:
@@ -285,6 +299,17 @@ class Vault:
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
         return self._room.disk_nbytes()
+
+    def forget_unused_versions(self) -> None:
+        """Forget versions without calls, which no other one leans on."""
+        with told(self.index.connections.path), self._writing():
+            self.index.drop_unused_versions()
+
+    def present_functions(self) -> list[Any]:
+        """Return the cached functions of this store in this process."""
+        while True:
+            with contextlib.suppress(RuntimeError):  # another thread decorates one at this moment
+                return list(self.functions)
 
     def tidy(self) -> None:
         """Give back what dropping has set free."""

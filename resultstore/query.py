@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Query:
     """Which calls to find: all conditions must hold."""
 
-    function: str | None = None
-    """The function's full name."""
+    functions: tuple[str, ...] = ()
+    """The function's full name, and earlier ones; none for calls of all functions."""
     arguments: Mapping[str, bytes] = field(default_factory=dict)
     """For each of these arguments, the token of its value."""
     key: bytes | None = None

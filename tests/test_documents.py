@@ -30,6 +30,7 @@ from resultstore._facts import STATES
 from resultstore._index import schema
 from resultstore._loading import _SCALARS
 from resultstore.eviction import POLICIES
+from resultstore.explain import REASONS
 from resultstore.formats import adapters, atoms, compression, registry, tree
 from resultstore.testing import strategies
 from tests import pages
@@ -165,7 +166,7 @@ def test_the_reference_has_every_public_thing():
 
 def test_every_field_is_described():
     """Every field of a public record of facts has its words: in the class's docstring, or below the field."""
-    for name in ("Record", "Summary", "Stats", "FunctionStats", "Problem"):
+    for name in ("Record", "Summary", "Stats", "FunctionStats", "Problem", "Version", "Explanation", "Change"):
         kind = getattr(resultstore, name)
         nodes = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
         told = {
@@ -240,6 +241,15 @@ def test_every_kind_of_problem_is_explained():
     kinds = strings_of("_upkeep.py", "Problem", 0)
     assert kinds >= {"index", "orphan"}
     assert kinds <= set(first_cells(read("reference/records.md")))
+
+
+def test_every_reason_and_kind_of_change_is_explained():
+    """Every reason of an explanation has its row, and every kind of change, and there is no other row."""
+    kinds = {kind for name in ("change.py", "_explaining.py", "explain.py") for kind in strings_of(name, "Change", 0)}
+    reasons, changes = read("reference/explain.md").split("| `Change.kind`")
+    assert set(first_cells(reasons)) - {"Explanation.reason"} == set(REASONS)
+    assert kinds | {"value"} == set(first_cells("| `Change.kind`" + changes)) - {"Change.kind"}
+    assert strings_of("_explaining.py", "make", 0) <= set(REASONS)
 
 
 def test_every_state_is_explained():

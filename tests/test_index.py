@@ -81,9 +81,9 @@ def test_an_upgrade_keeps_a_backup(tmp_path, monkeypatch):
     folder = tmp_path / "results"
     with Store(folder) as store:
         store.cache(science.square)(2)
-    monkeypatch.setattr(hot, "VERSION", 2)
+    monkeypatch.setattr(hot, "VERSION", hot.VERSION + 1)
     backup = upgrade(str(folder / "index.sqlite"))
-    assert backup == f"{folder / 'index.sqlite'}-schema-1.backup"
+    assert backup == f"{folder / 'index.sqlite'}-schema-{hot.VERSION - 1}.backup"
     copy = sqlite3.connect(backup)
     assert copy.execute("SELECT count(*) FROM call").fetchone() == (1,)
     copy.close()
@@ -91,6 +91,47 @@ def test_an_upgrade_keeps_a_backup(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(SchemaError, match="newer"):
         Store(folder)
+
+
+def test_an_upgrade_that_fails_leaves_the_index_as_it_was(tmp_path):
+    """What an upgrade changes is one transaction: when it fails in the middle, nothing has changed."""
+    path = tmp_path / "index.sqlite"
+    shutil.copy(Path(__file__).parent / "golden" / "schema-1" / "index.sqlite", path)
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE acceptance (somebody TEXT)")
+    connection.commit()
+    before = schema_of(connection)
+    with pytest.raises(Exception, match="acceptance"):
+        upgrade(str(path))
+    assert schema_of(connection) == before
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("SELECT count(*) FROM function_version").fetchone() == (4,)
+    connection.close()
+
+
+def test_versions_of_schema_1_keep_keys_and_sources(tmp_path):
+    """After the upgrade from schema 1 every call is where it was, and every version has its code, and its text once."""
+    old, path = (
+        sqlite3.connect(Path(__file__).parent / "golden" / "schema-1" / "index.sqlite"),
+        tmp_path / "index.sqlite",
+    )
+    shutil.copy(Path(__file__).parent / "golden" / "schema-1" / "index.sqlite", path)
+    copy = sqlite3.connect(path)
+    copy.execute("UPDATE function_version SET source = 'def f(): ...' WHERE id < 3")
+    copy.commit()
+    copy.close()
+    upgrade(str(path))
+    new = sqlite3.connect(path)
+    calls = "SELECT call.*, function.name FROM call JOIN function_version ON version_id = function_version.id JOIN function ON function_id = function.id"
+    assert new.execute(calls).fetchall() == old.execute(calls).fetchall()
+    rows = new.execute(
+        "SELECT number, fingerprint = code, text FROM function_version LEFT JOIN source ON digest = source_digest"
+    )
+    assert rows.fetchall() == [(1, 1, "def f(): ...")] * 2 + [(1, 1, None)] * 2
+    assert new.execute("SELECT count(*) FROM source").fetchone() == (1,)
+    assert new.execute("PRAGMA foreign_key_check").fetchall() == []
+    old.close()
+    new.close()
 
 
 def test_the_migrations_are_found():
@@ -106,11 +147,11 @@ def test_the_settings_of_a_fresh_index(folder, store, sql):
     """What can only be set at creation is set: page size, incremental vacuum, identity, write-ahead log."""
     store.cache(science.square)(2)
     for pragma, value in [
-        ("page_size", 4096), ("auto_vacuum", 2), ("user_version", 1), ("application_id", APPLICATION_ID), ("journal_mode", "wal"),
+        ("page_size", 4096), ("auto_vacuum", 2), ("user_version", hot.VERSION), ("application_id", APPLICATION_ID), ("journal_mode", "wal"),
     ]:  # fmt: skip
         assert sql(f"PRAGMA {pragma}") == [(value,)]
-    assert sql("SELECT version_num FROM alembic_version") == [("0001",)]
-    assert dict(sql("SELECT name, value FROM meta")) == {"encoding": "1", "fingerprint scheme": "1"}  # type: ignore[arg-type]
+    assert sql("SELECT version_num FROM alembic_version") == [(f"{hot.VERSION:04}",)]
+    assert dict(sql("SELECT name, value FROM meta")) == {"encoding": "1", "fingerprint scheme": "2"}  # type: ignore[arg-type]
 
 
 def test_every_foreign_key_has_an_index(store, sql):

@@ -7,7 +7,19 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
-from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, ResultFacts, RunFacts
+from blake3 import blake3
+
+from resultstore._facts import (
+    CODE_KINDS,
+    STORED,
+    CallFacts,
+    FunctionFacts,
+    LeafFacts,
+    PayloadFacts,
+    ResultFacts,
+    RunFacts,
+    plain_text,
+)
 from resultstore._index import hot
 
 _NO_CHANGE = dict.fromkeys(
@@ -114,13 +126,62 @@ def _stored_nbytes(result: ResultFacts) -> int:
 def _version(connection: sqlite3.Connection, facts: FunctionFacts, created_at: float) -> tuple[int, int]:
     found = connection.execute(hot.FIND_FUNCTION, {"name": facts.name}).fetchone()
     function_id = int(found[0]) if found else connection.execute(hot.ADD_FUNCTION, {"name": facts.name}).lastrowid or 0
-    ids = {"function_id": function_id, "fingerprint": facts.fingerprint}
+    code = facts.code or facts.fingerprint
+    ids: dict[str, int | bytes] = {"function_id": function_id, "fingerprint": facts.fingerprint, "code": code}
     found = connection.execute(hot.FIND_VERSION, ids).fetchone()
-    if found is None:
-        row = asdict(facts) | ids | {"created_at": created_at}
-        del row["name"]
-        return function_id, connection.execute(hot.ADD_VERSION, row).lastrowid or 0
-    return function_id, int(found[0])
+    return function_id, int(found[0]) if found else _add_version(connection, facts, ids, created_at)
+
+
+def _add_version(
+    connection: sqlite3.Connection, facts: FunctionFacts, ids: dict[str, int | bytes], created_at: float
+) -> int:
+    """Write a version that is not known yet, with what it depends on; texts that are known already stay."""
+    row = {
+        **ids,
+        "scheme": facts.scheme,
+        "label": facts.label,
+        "portable": facts.portable,
+        "place": facts.place,
+        "source_digest": _text(connection, facts.source),
+        "signature": facts.signature,
+        "python": facts.python,
+        "created_at": created_at,
+    }
+    version_id = connection.execute(hot.ADD_VERSION, row).lastrowid or 0
+    for dependency in facts.dependencies:
+        is_code = dependency.kind in CODE_KINDS
+        row = {
+            "version_id": version_id,
+            "name": plain_text(dependency.name),
+            "kind": dependency.kind,
+            "digest": dependency.digest,
+            "place": None if dependency.place is None else plain_text(dependency.place),
+            "detail": None if is_code or dependency.text is None else plain_text(dependency.text),
+            "source_digest": _text(connection, dependency.text) if is_code else None,
+        }
+        connection.execute(hot.ADD_DEPENDENCY, row)
+    return version_id
+
+
+def _text(connection: sqlite3.Connection, text: str | None) -> bytes | None:
+    """Keep a text once, for all versions that have it; return what it is known by."""
+    if text is None:
+        return None
+    text = plain_text(text)
+    digest = blake3(text.encode()).digest()
+    connection.execute(hot.ADD_SOURCE, {"digest": digest, "text": text})
+    return digest
+
+
+def accept_versions(
+    connection: sqlite3.Connection, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float
+) -> None:
+    """Note that a version takes over the results of others."""
+    _, version_id = _version(connection, facts, created_at)
+    for other in accepted:
+        if other != version_id:
+            row = {"version_id": version_id, "accepted_id": other, "reason": reason, "created_at": created_at}
+            connection.execute(hot.ACCEPT, row)
 
 
 def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:

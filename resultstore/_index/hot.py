@@ -3,7 +3,7 @@
 A hit and a miss import no SQLAlchemy: they run these texts on a bare connection.
 """
 
-VERSION = 1
+VERSION = 2
 
 FETCH = (
     "SELECT call.id, call.state, call.kind, call.integer, call.number, call.text, call.leaf_count, "
@@ -13,6 +13,16 @@ DURATION = "SELECT call.duration FROM call WHERE call.id = :id"
 ARGUMENTS = (
     "SELECT argument.name, argument.summary FROM argument WHERE argument.call_id = :call_id ORDER BY "
     "argument.position"
+)
+STANDING_IN = (
+    "WITH RECURSIVE equal(id) AS (SELECT own.id AS id FROM function_version AS own JOIN function ON "
+    "function.id = own.function_id WHERE function.name = :name AND (own.fingerprint = :fingerprint OR "
+    "own.portable = :portable) UNION SELECT other.id AS id FROM equal JOIN function_version AS own ON "
+    "own.id = equal.id JOIN function_version AS other ON other.portable = own.portable AND "
+    "other.function_id = own.function_id UNION SELECT acceptance.accepted_id AS accepted_id FROM "
+    "acceptance JOIN equal ON acceptance.version_id = equal.id) SELECT function.name, "
+    "function_version.fingerprint FROM equal JOIN function_version ON function_version.id = equal.id JOIN "
+    "function ON function.id = function_version.function_id ORDER BY function_version.id DESC"
 )
 WHY = "SELECT call.state, call.note FROM call WHERE call.\"key\" = :key"
 LEAVES = (
@@ -39,13 +49,24 @@ FIND_FUNCTION = "SELECT function.id FROM function WHERE function.name = :name"
 ADD_FUNCTION = "INSERT INTO function (name) VALUES (:name)"
 FIND_VERSION = (
     "SELECT function_version.id FROM function_version WHERE function_version.function_id = :function_id "
-    "AND function_version.fingerprint = :fingerprint"
+    "AND function_version.fingerprint = :fingerprint AND function_version.code = :code"
 )
 ADD_VERSION = (
-    "INSERT INTO function_version (function_id, number, fingerprint, scheme, place, source, signature, "
-    "python, created_at) VALUES (:function_id, (SELECT coalesce(max(function_version.number), 0) + 1 AS "
-    "anon_1 FROM function_version WHERE function_version.function_id = :function_id), :fingerprint, "
-    ":scheme, :place, :source, :signature, :python, :created_at)"
+    "INSERT INTO function_version (function_id, number, fingerprint, code, scheme, label, portable, "
+    "place, source_digest, signature, python, created_at) VALUES (:function_id, (SELECT "
+    "coalesce(max(function_version.number), 0) + 1 AS anon_1 FROM function_version WHERE "
+    "function_version.function_id = :function_id), :fingerprint, :code, :scheme, :label, :portable, "
+    ":place, :source_digest, :signature, :python, :created_at)"
+)
+ADD_SOURCE = "INSERT INTO source (digest, text) VALUES (:digest, :text) ON CONFLICT DO NOTHING"
+ADD_DEPENDENCY = (
+    "INSERT INTO dependency (version_id, name, kind, digest, place, detail, source_digest) VALUES "
+    "(:version_id, :name, :kind, :digest, :place, :detail, :source_digest)"
+)
+ACCEPT = (
+    "INSERT INTO acceptance (version_id, accepted_id, reason, created_at) VALUES (:version_id, "
+    ":accepted_id, :reason, :created_at) ON CONFLICT (version_id, accepted_id) DO UPDATE SET reason = "
+    ":reason, created_at = :created_at"
 )
 FIND_CALL = "SELECT call.id, call.access_count FROM call WHERE call.\"key\" = :key"
 KEEP_COMPUTATION = (
@@ -154,7 +175,13 @@ COUNT_PAYLOADS = (
 FILE_PAYLOAD = "SELECT payload.id FROM payload WHERE payload.file = :file"
 DROP_UNUSED_VERSIONS = (
     "DELETE FROM function_version WHERE NOT (EXISTS (SELECT * FROM call WHERE call.version_id = "
+    "function_version.id)) AND NOT (EXISTS (SELECT * FROM acceptance WHERE acceptance.version_id = "
     "function_version.id))"
+)
+DROP_UNUSED_SOURCES = (
+    "DELETE FROM source WHERE NOT (EXISTS (SELECT * FROM function_version WHERE "
+    "function_version.source_digest = source.digest)) AND NOT (EXISTS (SELECT * FROM dependency WHERE "
+    "dependency.source_digest = source.digest))"
 )
 SET_TOTAL = (
     "UPDATE total SET file_nbytes=:file_nbytes, inline_nbytes=:inline_nbytes, payloads=:payloads, "
@@ -189,22 +216,34 @@ CREATE = (
         "NOT NULL, boot TEXT NOT NULL, packages TEXT NOT NULL, CONSTRAINT pk_run PRIMARY KEY (id))"
     ),
     (
+        "CREATE TABLE source (digest BLOB NOT NULL, text TEXT NOT NULL, CONSTRAINT pk_source PRIMARY KEY "
+        "(digest)) WITHOUT ROWID"
+    ),
+    (
         "CREATE TABLE total (id INTEGER NOT NULL, file_nbytes BIGINT NOT NULL, inline_nbytes BIGINT NOT NULL, "
         "payloads BIGINT NOT NULL, access_sequence BIGINT NOT NULL, evictions BIGINT NOT NULL, file_calls "
         "BIGINT NOT NULL, journal_lines BIGINT NOT NULL, CONSTRAINT pk_total PRIMARY KEY (id))"
     ),
     (
         "CREATE TABLE function_version (id INTEGER NOT NULL, function_id INTEGER NOT NULL, number INTEGER NOT "
-        "NULL, fingerprint BLOB NOT NULL, scheme INTEGER NOT NULL, label TEXT, portable BLOB, alias_of "
-        "INTEGER, place TEXT NOT NULL, source TEXT, signature TEXT, python TEXT NOT NULL, created_at FLOAT "
-        "NOT NULL, CONSTRAINT pk_function_version PRIMARY KEY (id), CONSTRAINT "
-        "uq_function_version_function_id_fingerprint UNIQUE (function_id, fingerprint), CONSTRAINT "
+        "NULL, fingerprint BLOB NOT NULL, code BLOB NOT NULL, scheme INTEGER NOT NULL, label TEXT, portable "
+        "BLOB, place TEXT NOT NULL, source_digest BLOB, signature TEXT, python TEXT NOT NULL, created_at "
+        "FLOAT NOT NULL, CONSTRAINT pk_function_version PRIMARY KEY (id), CONSTRAINT "
+        "uq_function_version_function_id_fingerprint_code UNIQUE (function_id, fingerprint, code), CONSTRAINT "
         "fk_function_version_function_id_function FOREIGN KEY(function_id) REFERENCES function (id) ON DELETE "
-        "CASCADE, CONSTRAINT fk_function_version_alias_of_function_version FOREIGN KEY(alias_of) REFERENCES "
-        "function_version (id) ON DELETE SET NULL)"
+        "CASCADE, CONSTRAINT fk_function_version_source_digest_source FOREIGN KEY(source_digest) REFERENCES "
+        "source (digest))"
     ),
-    "CREATE INDEX ix_function_version_alias_of ON function_version (alias_of)",
     "CREATE INDEX ix_function_version_portable ON function_version (portable)",
+    "CREATE INDEX ix_function_version_source_digest ON function_version (source_digest)",
+    (
+        "CREATE TABLE acceptance (version_id INTEGER NOT NULL, accepted_id INTEGER NOT NULL, reason TEXT NOT "
+        "NULL, created_at FLOAT NOT NULL, CONSTRAINT pk_acceptance PRIMARY KEY (version_id, accepted_id), "
+        "CONSTRAINT fk_acceptance_version_id_function_version FOREIGN KEY(version_id) REFERENCES "
+        "function_version (id) ON DELETE CASCADE, CONSTRAINT fk_acceptance_accepted_id_function_version "
+        "FOREIGN KEY(accepted_id) REFERENCES function_version (id) ON DELETE CASCADE) WITHOUT ROWID"
+    ),
+    "CREATE INDEX ix_acceptance_accepted_id ON acceptance (accepted_id)",
     (
         "CREATE TABLE call (id INTEGER NOT NULL, \"key\" BLOB NOT NULL, state TEXT NOT NULL, kind TEXT, integer "
         "BIGINT, number FLOAT, text TEXT, leaf_count INTEGER DEFAULT '0' NOT NULL, checksum BLOB, version_id "
@@ -227,10 +266,12 @@ CREATE = (
     ),
     (
         "CREATE TABLE dependency (id INTEGER NOT NULL, version_id INTEGER NOT NULL, name TEXT NOT NULL, kind "
-        "TEXT NOT NULL, digest BLOB NOT NULL, place TEXT, detail TEXT, CONSTRAINT pk_dependency PRIMARY KEY "
-        "(id), CONSTRAINT fk_dependency_version_id_function_version FOREIGN KEY(version_id) REFERENCES "
-        "function_version (id) ON DELETE CASCADE)"
+        "TEXT NOT NULL, digest BLOB NOT NULL, place TEXT, detail TEXT, source_digest BLOB, CONSTRAINT "
+        "pk_dependency PRIMARY KEY (id), CONSTRAINT fk_dependency_version_id_function_version FOREIGN "
+        "KEY(version_id) REFERENCES function_version (id) ON DELETE CASCADE, CONSTRAINT "
+        "fk_dependency_source_digest_source FOREIGN KEY(source_digest) REFERENCES source (digest))"
     ),
+    "CREATE INDEX ix_dependency_source_digest ON dependency (source_digest)",
     "CREATE INDEX ix_dependency_version_id ON dependency (version_id)",
     (
         "CREATE TABLE argument (call_id INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, kind "
@@ -285,6 +326,6 @@ CREATE = (
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc "
         "PRIMARY KEY (version_num))"
     ),
-    "INSERT INTO alembic_version (version_num) VALUES ('0001')",
+    "INSERT INTO alembic_version (version_num) VALUES ('0002')",
     "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0)",
 )

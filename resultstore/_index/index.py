@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from resultstore._facts import STORED, CallFacts, LeafFacts, PayloadFacts, RunFacts
+from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
@@ -87,6 +87,20 @@ class Index:
         arguments = self.connections.query(hot.ARGUMENTS, {"call_id": call_id})
         return float(rows[0][0]) if rows else 0.0, dict(arguments)
 
+    def aliases(
+        self, names: Iterable[str], fingerprint: bytes, portable: bytes | None
+    ) -> tuple[tuple[str, bytes], ...]:
+        """Return name and fingerprint of the versions that stand in for one, the latest first."""
+        found: dict[tuple[str, bytes], None] = {}
+        own = None
+        for name in names:
+            own = own or (name, fingerprint)
+            rows = self.connections.query(
+                hot.STANDING_IN, {"name": name, "fingerprint": fingerprint, "portable": portable}
+            )
+            found.update(dict.fromkeys((row[0], row[1]) for row in rows))
+        return tuple(alias for alias in found if alias != own)
+
     def why(self, key: bytes) -> str:
         """Return in words why a call has no result."""
         rows = self.connections.query(hot.WHY, {"key": key})
@@ -153,6 +167,11 @@ class Index:
             added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
         self._run_id, self._run_generation = run_id, self.connections.generation
         return added
+
+    def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float) -> None:
+        """Note that a version takes over the results of others."""
+        with self.connections.transaction() as connection:
+            changes.accept_versions(connection, facts, accepted, reason, created_at)
 
     def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
         """Write accesses: (call, how often, when last), in the order of their last access."""
@@ -239,9 +258,10 @@ class Index:
         return bool(self.connections.query(hot.FILE_PAYLOAD, {"file": name}))
 
     def drop_unused_versions(self) -> None:
-        """Forget function versions that have no call left."""
+        """Forget function versions that have no call left, and texts that no version has."""
         with self.connections.transaction() as connection:
-            connection.execute(hot.DROP_UNUSED_VERSIONS)
+            if connection.execute(hot.DROP_UNUSED_VERSIONS).rowcount:
+                connection.execute(hot.DROP_UNUSED_SOURCES)
 
     def set_total(self, total: Total) -> None:
         """Replace the sums."""

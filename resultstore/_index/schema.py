@@ -74,6 +74,20 @@ function = Table(
     Column("seconds_saved", Float, nullable=False, server_default="0"),
 )
 
+# Texts of code, each once; they leave when no version has them any more.
+source = Table(
+    "source",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("text", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def _text_reference() -> Column[bytes]:
+    return Column("source_digest", LargeBinary, ForeignKey("source.digest"), index=True)
+
+
 # A function as it behaved: all its versions live side by side.
 function_version = Table(
     "function_version",
@@ -82,16 +96,16 @@ function_version = Table(
     _reference("function_id", "function.id", index=False),
     Column("number", Integer, nullable=False),  # 1, 2, 3 ... within the function
     Column("fingerprint", LargeBinary, nullable=False),
+    Column("code", LargeBinary, nullable=False),  # the fingerprint without a version= label
     Column("scheme", Integer, nullable=False),
     Column("label", Text),  # the version= pin that stands in for the code
     Column("portable", LargeBinary, index=True),  # the identity that holds across Python versions
-    _reference("alias_of", "function_version.id", nullable=True),
     Column("place", Text, nullable=False),  # of a __main__ function: its script or notebook
-    Column("source", Text),
+    _text_reference(),
     Column("signature", Text),
     Column("python", Text, nullable=False),
     Column("created_at", Float, nullable=False),
-    UniqueConstraint("function_id", "fingerprint"),
+    UniqueConstraint("function_id", "fingerprint", "code"),
 )
 
 # What a version depends on beside its own code.
@@ -104,7 +118,19 @@ dependency = Table(
     Column("kind", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("place", Text),
-    Column("detail", Text),
+    Column("detail", Text),  # a short text of a value, a distribution's version
+    _text_reference(),
+)
+
+# Which version takes over the results of which older one, because somebody said so.
+acceptance = Table(
+    "acceptance",
+    metadata,
+    _reference("version_id", "function_version.id", primary_key=True),
+    Column("accepted_id", Integer, ForeignKey("function_version.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # One row per distinct call: its latest computation. The first columns are those a hit reads.
@@ -256,10 +282,10 @@ total = Table(
     Column("journal_lines", BigInteger, nullable=False),
 )
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version``: raised with every migration."""
 
-REVISION = "0001"
+REVISION = "0002"
 """The Alembic revision that a store of this version is stamped with."""
 
 CALLS_VIEW = """\

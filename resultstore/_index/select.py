@@ -1,8 +1,8 @@
 """Queries as SQL: a `Query` becomes a Core select, compiled here and run on the store's own connections.
 
 SQLAlchemy compiles and SQLite's connection runs: one pool, one way to open a store, and the first
-call of a process pays nothing for it. This is the only module of the package's run-time that
-imports SQLAlchemy, at the first `find`.
+call of a process pays nothing for it. With `versions` and `nearest` this is the only module of the package's run-time
+that imports SQLAlchemy, at the first `find`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _DIALECT = sqlite.dialect(paramstyle="named")
 _CHUNK = 500
 
 
-def _run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ...]]:
+def run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a Core select."""
     # Lists of values are spelled out, so that the text is whole.
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     with told(connections.path):
@@ -42,12 +43,12 @@ class CallSelect:
     def count(self) -> int:
         """Return how many calls match."""
         statement = self._from(select(func.count()))
-        rows = _run(self._connections, statement)
+        rows = run(self._connections, statement)
         return int(rows[0][0]) if rows else 0
 
     def ids(self) -> list[int]:
         """Return the numbers of the calls that match."""
-        return [row[0] for row in _run(self._connections, self._from(select(call.c.id)))]
+        return [row[0] for row in run(self._connections, self._from(select(call.c.id)))]
 
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some of the records."""
@@ -67,7 +68,7 @@ class CallSelect:
             call.c.note,
         )
         statement = self._from(select(*columns)).order_by(call.c.created_at.desc(), call.c.id.desc())
-        rows = _run(self._connections, statement.limit(limit).offset(offset))
+        rows = run(self._connections, statement.limit(limit).offset(offset))
         arguments = self._arguments([row[0] for row in rows])
         return [self._record(row, arguments.get(row[0], {})) for row in rows]
 
@@ -78,8 +79,8 @@ class CallSelect:
                 function, function.c.id == function_version.c.function_id
             )
         )
-        if query.function is not None:
-            statement = statement.where(function.c.name == query.function)
+        if query.functions:
+            statement = statement.where(function.c.name.in_(query.functions))
         if query.key is not None:
             statement = statement.where(call.c.key == query.key)
         for name, token in query.arguments.items():
@@ -92,7 +93,7 @@ class CallSelect:
         statement = select(*columns).order_by(argument.c.call_id, argument.c.position)
         for start in range(0, len(ids), _CHUNK):
             some = ids[start : start + _CHUNK]
-            for number, name, *facts in _run(self._connections, statement.where(argument.c.call_id.in_(some))):
+            for number, name, *facts in run(self._connections, statement.where(argument.c.call_id.in_(some))):
                 found.setdefault(number, {})[name] = _argument_value(*facts)
         return found
 
@@ -160,7 +161,7 @@ def function_totals(connections: Connections) -> list[tuple[Any, ...]]:
         .group_by(function.c.id)
         .order_by(function.c.name)
     )
-    return _run(connections, statement)
+    return run(connections, statement)
 
 
 def version_call_ids(connections: Connections, name: str, place: str, fingerprint: bytes | None) -> list[int]:
@@ -174,7 +175,7 @@ def version_call_ids(connections: Connections, name: str, place: str, fingerprin
         .join(function, function.c.id == function_version.c.function_id)
         .where(function.c.name == name, mine)
     )
-    return [row[0] for row in _run(connections, statement)]
+    return [row[0] for row in run(connections, statement)]
 
 
 def stored_calls(connections: Connections, policy: Policy) -> list[tuple[int, int, float]]:
@@ -182,4 +183,4 @@ def stored_calls(connections: Connections, policy: Policy) -> list[tuple[int, in
     statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(
         call.c.state == "stored", call.c.pinned.is_(False)
     )
-    return _run(connections, statement.order_by(literal_column(policy.order), call.c.id))
+    return run(connections, statement.order_by(literal_column(policy.order), call.c.id))

@@ -13,15 +13,18 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from resultstore._facts import EVICTED, STORED
 from resultstore._index.schema import (
+    acceptance,
     argument,
     call,
     computation,
+    dependency,
     function,
     function_version,
     nesting,
     payload,
     result_leaf,
     run,
+    source,
     total,
 )
 
@@ -62,6 +65,39 @@ _next_number = (
     .scalar_subquery()
 )
 
+_version_columns = """function_id fingerprint code scheme label portable place source_digest
+    signature python created_at""".split()
+
+
+def _standing_in() -> Any:
+    """Return the versions that answer for one: equal ones under this name, and what any of them accepted."""
+    own, other = function_version.alias("own"), function_version.alias("other")
+    equal = (
+        select(own.c.id)
+        .join(function, function.c.id == own.c.function_id)
+        .where(
+            function.c.name == p("name"),
+            (own.c.fingerprint == p("fingerprint")) | (own.c.portable == p("portable")),
+        )
+        .cte("equal", recursive=True)
+    )
+    again = (
+        select(other.c.id)
+        .select_from(equal)
+        .join(own, own.c.id == equal.c.id)
+        .join(other, (other.c.portable == own.c.portable) & (other.c.function_id == own.c.function_id))
+    )
+    accepted = select(acceptance.c.accepted_id).join(equal, acceptance.c.version_id == equal.c.id)
+    equal = equal.union(again, accepted)
+    return (
+        select(function.c.name, function_version.c.fingerprint)
+        .select_from(equal)
+        .join(function_version, function_version.c.id == equal.c.id)
+        .join(function, function.c.id == function_version.c.function_id)
+        .order_by(function_version.c.id.desc())
+    )
+
+
 STATEMENTS: dict[str, Any] = {
     # -- reading
     "FETCH": select(
@@ -71,6 +107,7 @@ STATEMENTS: dict[str, Any] = {
     "ARGUMENTS": select(*_columns(argument, "name", "summary"))
     .where(argument.c.call_id == p("call_id"))
     .order_by(argument.c.position),
+    "STANDING_IN": _standing_in(),
     "WHY": select(*_columns(call, "state", "note")).where(call.c.key == p("key")),
     "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))
@@ -85,13 +122,23 @@ STATEMENTS: dict[str, Any] = {
     "FIND_FUNCTION": select(function.c.id).where(function.c.name == p("name")),
     "ADD_FUNCTION": _insert(function, "name"),
     "FIND_VERSION": select(function_version.c.id).where(
-        function_version.c.function_id == p("function_id"), function_version.c.fingerprint == p("fingerprint")
+        function_version.c.function_id == p("function_id"),
+        function_version.c.fingerprint == p("fingerprint"),
+        function_version.c.code == p("code"),
     ),
     "ADD_VERSION": insert(function_version).values(
         {
-            **{n: p(n) for n in "function_id fingerprint scheme place source signature python created_at".split()},
+            **{n: p(n) for n in _version_columns},
             "number": _next_number,
         }
+    ),
+    "ADD_SOURCE": sqlite_insert(source).values({n: p(n) for n in ("digest", "text")}).on_conflict_do_nothing(),
+    "ADD_DEPENDENCY": _insert(dependency, *(c.name for c in dependency.c if c.name != "id")),
+    "ACCEPT": sqlite_insert(acceptance)
+    .values({c.name: p(c.name) for c in acceptance.c})
+    .on_conflict_do_update(
+        index_elements=["version_id", "accepted_id"],
+        set_={"reason": p("reason"), "created_at": p("created_at")},
     ),
     "FIND_CALL": select(*_columns(call, "id", "access_count")).where(call.c.key == p("key")),
     "KEEP_COMPUTATION": insert(computation).from_select(
@@ -179,7 +226,14 @@ STATEMENTS: dict[str, Any] = {
         func.count(),
     ),
     "FILE_PAYLOAD": select(payload.c.id).where(payload.c.file == p("file")),
-    "DROP_UNUSED_VERSIONS": delete(function_version).where(~exists().where(call.c.version_id == function_version.c.id)),
+    "DROP_UNUSED_VERSIONS": delete(function_version).where(
+        ~exists().where(call.c.version_id == function_version.c.id),
+        ~exists().where(acceptance.c.version_id == function_version.c.id),
+    ),
+    "DROP_UNUSED_SOURCES": delete(source).where(
+        ~exists().where(function_version.c.source_digest == source.c.digest),
+        ~exists().where(dependency.c.source_digest == source.c.digest),
+    ),
     "SET_TOTAL": update(total).values({c.name: p(c.name) for c in total.c if c.name != "id"}),
     "FORGET_CALL": delete(call).where(call.c.id == p("id")),
 }

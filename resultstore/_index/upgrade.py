@@ -39,7 +39,6 @@ def upgrade(path: str) -> str | None:
                 connection.backup(copy)
     _run_alembic(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA user_version = {hot.VERSION}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return backup
 
@@ -52,10 +51,14 @@ def _run_alembic(path: str) -> None:
     config = Config()
     config.set_main_option("script_location", migrations_folder().replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
+    # Without the sqlite3 module's own transactions, which leave changes of the schema outside: a process that
+    # is killed in the middle of an upgrade leaves the index as it was.
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None))
     try:
         with engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.exec_driver_sql(f"PRAGMA user_version = {hot.VERSION}")
     finally:
         engine.dispose()
