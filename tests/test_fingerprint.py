@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import subprocess
 import sys
@@ -277,11 +276,6 @@ async def async_generator():
     yield
 
 
-def generator():
-    """Do nothing."""
-    yield 1
-
-
 @pytest.mark.parametrize(
     ("func", "why"),
     [
@@ -292,8 +286,6 @@ def generator():
         (Holder(), "a callable object of type Holder"),
         (coroutine, "an async function"),
         (async_generator, "an async function"),
-        (generator, "a generator function"),
-        (functools.partial(generator), "a generator function"),
         (staticmethod(make), "a staticmethod"),
         ([].append, "no module with a version"),
         (3, "not a function"),
