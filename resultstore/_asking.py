@@ -61,6 +61,7 @@ class Asking:
         """
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
+            arguments = function._sought(arguments)
             sought = function._aliases.names
         else:
             if not (function is None or isinstance(function, str) or callable(function)):

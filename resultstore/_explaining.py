@@ -29,6 +29,7 @@ class Explained(Protocol):
 
     _aliases: Aliases
     _function_facts: Callable[[bytes], FunctionFacts]
+    _given: tuple[Any, ...]
     _identity: Identity
     _options: CallOptions
     _vault: Vault | None
@@ -51,7 +52,7 @@ def explain_call(function: Explained, load: Any, args: tuple[Any, ...], kwargs: 
     """Say whether a call would hit, and if not why."""
     vault, name = function._vault, function._identity.name
     form = function._identity.form()
-    values = form.bind(*args, **kwargs)
+    values = form.bind(*function._given, *args, **kwargs)
     if vault is None:
         return explain.make("off", "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment")
     try:

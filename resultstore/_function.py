@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
 from resultstore._facts import Computed, FunctionFacts
-from resultstore._identity import closures, names
+from resultstore._identity import encoding, names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
@@ -24,6 +25,9 @@ from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -83,9 +87,10 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
     # Our own things apart from __dict__, which functools.wraps copies into a wrapper around this function.
     __slots__ = (
-        "__dict__", "__weakref__", "_aliases", "_facts", "_func", "_identity", "_judges", "_options", "_progress",
-        "_twins", "_vault",
+        "__dict__", "__weakref__", "_aliases", "_binds", "_facts", "_func", "_given", "_identity", "_judges",
+        "_options", "_origin", "_progress", "_twins", "_vault",
     )  # fmt: skip
+    __name__: str
     __qualname__: str
 
     def __init__(
@@ -110,6 +115,9 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         self._progress = Progress(options.verbose, self._identity.name, vault.place if vault is not None else "")
         self._facts: FunctionFacts | None = None
         self._twins: dict[str, Any] = {}
+        self._given: tuple[Any, ...] = ()  # what a method is bound to
+        self._binds = "object"
+        self._origin: CachedFunction[..., Any] | None = None
         if vault is not None:
             vault.functions.add(self)
 
@@ -173,6 +181,8 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """Return a call with its key, or None for a wrong call, which the function tells in its own words."""
         identity = self._identity
         form = identity.form()
+        if self._given:
+            args = (*self._given, *args)
         try:
             values = form.bind(*args, **kwargs)
         except TypeError as error:
@@ -212,8 +222,11 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         self._progress.calling(args, kwargs)
         with _lineage.running() as children:
             started = time.perf_counter()
-            result = self._func(*args, **kwargs)
-            duration = time.perf_counter() - started
+            try:
+                result = self._func(*args, **kwargs)
+            finally:
+                duration = time.perf_counter() - started
+                self._identity.after_run()
         computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
         value, stored = vault.keep(computed, result, self._options)
         self._progress.called(duration)
@@ -237,18 +250,23 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """Call the function, and say once why nothing is stored."""
         if not isinstance(error, DigestError):
             error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
-        if self.store.strict:
+        if self.store.strict or (
+            self._identity.options.on_mutable == "strict" and not error.where.startswith("argument")
+        ):
             raise error
         remedy = ""
-        if error.where.startswith("argument"):
+        if not error.where.startswith("argument"):
+            remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
+        else:
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self._func(*args, **kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
-        facts = self._facts
+        holder = self._origin or self  # a bound method is made anew at each look
+        facts = holder._facts
         if facts is None or facts.fingerprint != fingerprint:
-            facts = self._facts = self._identity.function_facts(fingerprint)
+            facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
@@ -271,7 +289,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
     def _strictly_keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed:
         """Return a call with its key; a wrong call raises TypeError."""
         form = self._identity.form()
-        values = form.bind(*args, **kwargs)
+        values = form.bind(*self._given, *args, **kwargs)
         fingerprint = self._identity.fingerprint()
         encodings = form.encode(values)
         return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
@@ -286,9 +304,31 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """
         return self._identity.fingerprint()
 
-    def _check_parameters(self, names: Iterable[str]) -> None:
-        """Raise `OptionError` for a name that this function's calls cannot be found by."""
-        self._identity.check_parameters(names)
+    # -- methods
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, R_co]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None
+    ) -> CachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if self._given or self._binds == "nothing":
+            return self
+        if self._binds == "class":
+            return self._bound(type(instance) if owner is None else owner)
+        return self if instance is None else self._bound(instance)
+
+    def _bound(self, to: Any) -> CachedFunction[..., Any]:
+        """Return this function as a method of an object, which becomes its first argument."""
+        twin: CachedFunction[..., Any] = object.__new__(type(self))
+        for name in _SHARED:
+            setattr(twin, name, getattr(self, name))
+        twin._func = types.MethodType(self._func, to)
+        twin._given = (to,)
+        twin._origin = self
+        twin.__dict__ = self.__dict__ | {"__wrapped__": twin._func}
+        return twin
 
     # -- one call
 
@@ -410,50 +450,43 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             return True
         return any(vault.stands(row) for _, row in self._stored_elsewhere(vault, call))
 
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Remove a call, its result and its record; return how many calls went, 0 or 1.
-
-        More go if the call is also known under other versions whose results count for this one.
-
-        Examples
-        --------
-        >>> square.forget(3), square.forget(3)
-        (1, 0)
-        """
-        if self._vault is None:
-            return 0
-        call = self._strictly_keyed(args, kwargs)
-        form, _, encodings, fingerprint, key = call
-        others = self._aliases.keys(self._vault, form, fingerprint, encodings, self._function_facts)
-        return sum(self._vault.forget(each) for each in (key, *others))
-
-    def clear(self, warn: bool = True) -> int:
-        """Remove all calls of this function, in all its versions; return how many went.
-
-        Of a ``__main__`` function only the versions of this script or notebook, and the present one,
-        are removed: another's ``__main__.f`` keeps its results.
-
-        Parameters
-        ----------
-        warn : bool, default True
-            Accepted for joblib's sake; the removal is logged, not warned of.
-
-        Examples
-        --------
-        >>> square.clear()
-        1
-        """
-        place, fingerprint = self._identity.place, self._present_fingerprint()
-        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
-
-    def _present_fingerprint(self) -> bytes | None:
-        try:
-            return self.fingerprint()
-        except DigestError:
-            return None
-
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"
 
 
-closures.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+_SHARED = ("_aliases", "_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
+"""What a bound method takes over from its function."""
+
+
+def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -> Any:
+    """Return a function cached; of a method, a callable object or a decorated method the function below it.
+
+    What a method is bound to is an argument of its function: it is looked at at each call.
+    """
+    if isinstance(func, CachedFunction):
+        func = func.func
+    if isinstance(func, (staticmethod, classmethod)):
+        cached = decorate(func.__func__, store, keyed, options)
+        cached._binds = "class" if isinstance(func, classmethod) else "nothing"
+        return cached
+    if isinstance(func, types.MethodType):
+        return decorate(func.__func__, store, keyed, options)._bound(func.__self__)
+    inner = names.innermost(func) if callable(func) else func
+    if isinstance(inner, types.MethodType):  # below partials
+        func = functools.partial(inner.__func__, inner.__self__, *func.args, **func.keywords)
+    call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
+    if isinstance(call, types.FunctionType) and not isinstance(func, type):
+        return decorate(call, store, keyed, options)._bound(func)
+    return CachedFunction(func, store, keyed, options)
+
+
+def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:
+    """Encode a cached function as the function that it wraps."""
+    from resultstore._identity.instances import node_of
+
+    return node_of(cached.func)
+
+
+walk.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+walk.PINNED[CachedFunction] = lambda cached: cached._identity.options.version
+encoding.NODES[CachedFunction] = _as_argument

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resultstore._asking import Asking
-from resultstore._function import CachedFunction
+from resultstore._function import CachedFunction, decorate
 from resultstore._housekeeping import Housekeeping
 from resultstore._identity import encoding
 from resultstore._settings import (
@@ -286,7 +286,8 @@ class Store(Asking, Housekeeping):
         return self._decorate(func, keyed, options)
 
     def _decorate(self, func: Callable[P, R], keyed: KeyOptions, options: CallOptions) -> CachedFunction[P, R]:
-        return CachedFunction(func.func if isinstance(func, CachedFunction) else func, self, keyed, options)
+        cached: CachedFunction[P, R] = decorate(func, self, keyed, options)
+        return cached
 
     def eval(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function as if it were decorated: ``store.cache(func)(*args, **kwargs)``.

@@ -20,7 +20,7 @@ from typing import Any, Final
 from resultstore import _clock, _lifetime, _lineage
 from resultstore._accesses import Accesses
 from resultstore._facts import STORED, Computed, FunctionFacts, PayloadFacts
-from resultstore._identity.closures import SCHEME
+from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Dropped, Index
 from resultstore._journal import Journal

@@ -151,7 +151,7 @@ def test_the_settings_of_a_fresh_index(folder, store, sql):
     ]:  # fmt: skip
         assert sql(f"PRAGMA {pragma}") == [(value,)]
     assert sql("SELECT version_num FROM alembic_version") == [(f"{hot.VERSION:04}",)]
-    assert dict(sql("SELECT name, value FROM meta")) == {"encoding": "1", "fingerprint scheme": "1"}  # type: ignore[arg-type]
+    assert dict(sql("SELECT name, value FROM meta")) == {"encoding": "1", "fingerprint scheme": "2"}  # type: ignore[arg-type]
 
 
 def test_every_foreign_key_has_an_index(store, sql):

@@ -70,18 +70,26 @@ def _without_padding(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return plain values that make a dtype up, byte order always named."""
     if dtype.metadata:  # numpy 1 leaves an empty mapping on every pickled datetime64
-        raise DigestError(f"a dtype with metadata ({dtype}) has no digest that could be trusted")
+        return ("metadata", _bare_parts(dtype), dict(dtype.metadata))
+    return _bare_parts(dtype)
+
+
+def _bare_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return ("subarray", _dtype_parts(base), shape)
-    if dtype.names is not None and dtype.type is np.void:
+    if dtype.names is not None and dtype.type in (np.void, np.record):
         assert dtype.fields is not None
         fields = []
         for name in dtype.names:
             field = dtype.fields[name]
             title = field[2] if len(field) > 2 else None
             fields.append((name, title, _dtype_parts(field[0]), field[1]))
-        return ("struct", tuple(fields), dtype.itemsize, dtype.isalignedstruct)
+        kind = "struct" if dtype.type is np.void else "record"
+        return (kind, tuple(fields), dtype.itemsize, dtype.isalignedstruct)
+    if dtype.kind == "T":  # texts of any length, numpy 2
+        missing: Any = dtype
+        return ("text", missing.coerce, *((missing.na_object,) if hasattr(missing, "na_object") else ()))
     if (
         dtype.names is not None
         or dtype.kind not in "biufcmMSUVO"
@@ -91,7 +99,7 @@ def _dtype_parts(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return (dtype.str,)  # '<f8', '>i4', '<M8[ns]', '<U7', '|O'
 
 
-def _encode_dtype(dtype: np.dtype[Any]) -> bytes:
+def encode_dtype(dtype: np.dtype[Any]) -> bytes:
     # Remembered by text, and for numpy's own simple types only: dtypes that differ in metadata, titles
     # or alignment are equal to Python, and types of others may share a text with numpy's.
     if (
@@ -131,7 +139,7 @@ def _needs_walk(dtype: np.dtype[Any]) -> bool:
 def encode_facts(dtype: np.dtype[Any], shape: tuple[int, ...], order: str, buffer_hash: bytes) -> bytes:
     """Return the encoding of an array from its facts and the hash of its buffer."""
     dims = b"".join(map(length, shape))
-    return b"a" + _encode_dtype(dtype) + length(len(shape)) + dims + order.encode() + buffer_hash
+    return b"a" + encode_dtype(dtype) + length(len(shape)) + dims + order.encode() + buffer_hash
 
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
@@ -140,12 +148,12 @@ def is_plain(dtype: np.dtype[Any]) -> bool:
 
 
 def _array(array: np.ndarray[Any, Any]) -> Node:
-    array = np.asarray(array)
+    array = np.asarray(array)  # also of a subclass: what it has beside its elements is told elsewhere
     order = order_of(array)
     dtype = array.dtype
     if is_plain(dtype):
         return encode_facts(dtype, array.shape, order, hash_buffer(array))
-    head = _encode_dtype(dtype)
+    head = encode_dtype(dtype)
     dims = length(array.ndim) + b"".join(length(n) for n in array.shape)
     parts: list[Any]
     if dtype.names is not None:
@@ -158,20 +166,20 @@ def _array(array: np.ndarray[Any, Any]) -> Node:
 def _scalar(value: np.generic) -> bytes:
     dtype = value.dtype
     if dtype.names is not None or dtype.hasobject:
-        raise DigestError(f"a numpy scalar of dtype {dtype} has no digest that could be trusted")
+        body = encode_value(np.asarray(value))  # what a record holds is kept as an array keeps it
+        return b"n" + encode_dtype(dtype) + length(len(body)) + body
     cell = np.array(value).reshape(1)
     if dtype.kind in "fc":
         for part in (cell.real, cell.imag) if dtype.kind == "c" else (cell,):
             part[np.isnan(part)] = np.nan  # every scalar NaN is the same one
     body = bytes(buffer_of(_without_padding(cell)))
-    return b"n" + _encode_dtype(dtype) + length(len(body)) + body
+    return b"n" + encode_dtype(dtype) + length(len(body)) + body
 
 
-def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> bool:
-    """Add the encoders of this module, and of this type of scalar or dtype; say whether it is known."""
+def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:
+    """Add the encoders of this module, and of this type of scalar or dtype."""
     nodes[np.ndarray] = nodes[np.memmap] = _array
     if issubclass(kind, np.generic) and kind.__module__ == "numpy":
         leaves[kind] = _scalar
     elif issubclass(kind, np.dtype):
         nodes[kind] = lambda dtype: named("numpy.dtype", _dtype_parts(dtype))
-    return kind in leaves or kind in nodes

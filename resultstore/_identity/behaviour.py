@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from typing import Any
 
-from resultstore._identity.closures import Fingerprint
-from resultstore._identity.encoding import digest_of, encode
+from resultstore._identity.fingerprint import Fingerprint
+from resultstore._identity.kinds import full_name
+from resultstore.errors import DigestError
+
+_known: dict[int, tuple[weakref.ref[Any], Fingerprint]] = {}
+_inside = threading.local()
 
 
 def behaviour_of(thing: Any) -> bytes:
@@ -16,8 +22,26 @@ def behaviour_of(thing: Any) -> bytes:
     DigestError
         If something that it depends on has no digest.
     """
-    if isinstance(thing, type):
-        from resultstore._identity.instances import class_parts
+    open_ids: set[int] = _inside.__dict__.setdefault("ids", set())
+    if id(thing) in open_ids:
+        raise DigestError(f"{full_name(thing)} depends on a value that holds itself")
+    open_ids.add(id(thing))
+    try:
+        return _fingerprint(thing).value()
+    finally:
+        open_ids.discard(id(thing))
 
-        return digest_of(encode(("class", class_parts(thing))))
-    return Fingerprint(thing).value()
+
+def _fingerprint(thing: Any) -> Fingerprint:
+    """Return the thing's fingerprint, remembered as long as it lives."""
+    number = id(thing)
+    known = _known.get(number)
+    if known is not None and known[0]() is thing:
+        return known[1]
+    fingerprint = Fingerprint(thing)
+    try:
+        reference = weakref.ref(thing, lambda gone: _known.pop(number, None))
+    except TypeError:  # a partial lives for one call, most often
+        return fingerprint
+    _known[number] = (reference, fingerprint)
+    return fingerprint

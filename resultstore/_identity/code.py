@@ -14,6 +14,8 @@ import types
 from opcode import opmap
 from typing import Any
 
+from resultstore._identity.encoding import digest_of, encode
+
 _JOINED = (
     ("LOAD_FAST", "LOAD_FAST"),
     ("STORE_FAST", "LOAD_FAST"),
@@ -21,6 +23,9 @@ _JOINED = (
     ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
 )
 _DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, Python 3.14
+_NO_BEHAVIOUR = (
+    _DOCSTRING | 0x1FE0000
+)  # and the marks of ``from __future__ import``, of which only annotations are left
 _LOADS_CONSTANT = {opmap[name] for name in ("LOAD_CONST", "RETURN_CONST", "KW_NAMES") if name in opmap}
 
 
@@ -37,9 +42,15 @@ def code_parts(code: types.CodeType) -> tuple[Any, ...]:
         code.co_freevars,
         code.co_cellvars,
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
-        code.co_flags & ~_DOCSTRING,
+        code.co_flags & ~_NO_BEHAVIOUR,
         code.co_name if code.co_name.startswith("<") else "def",
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def code_digest(code: types.CodeType) -> bytes:
+    """Return the digest, 32 bytes, of a code object."""
+    return digest_of(encode(code_parts(code)))
 
 
 def _instructions(code: types.CodeType) -> tuple[Any, ...]:

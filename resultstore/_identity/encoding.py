@@ -46,8 +46,16 @@ def length(n: int) -> bytes:
     return bytes(out)
 
 
+class Known(bytes):
+    """Stands for the encoding of a value of which only the digest is at hand: these are its 32 bytes."""
+
+    __slots__ = ()
+
+
 def digest_of(encoding: bytes) -> bytes:
     """Return the digest, 32 bytes, of the value with this encoding."""
+    if type(encoding) is Known:
+        return bytes(encoding)
     return blake3(_DIGEST_HEAD + encoding).digest()
 
 
@@ -137,9 +145,9 @@ def _dict(value: dict[Any, Any]) -> Node:
 
 
 def _ordered_dict(value: OrderedDict[Any, Any]) -> Node:
-    if value.__dict__:
-        raise DigestError("an OrderedDict with attributes has no digest that could be trusted")
-    flat = [part for item in value.items() for part in item]
+    if type(value) is OrderedDict and value.__dict__:
+        return named("with attributes", (OrderedDict(value), value.__dict__))
+    flat = [part for key in OrderedDict.__iter__(value) for part in (key, dict.__getitem__(value, key))]
     return sequence(b"o", flat, len(flat))
 
 
@@ -169,26 +177,45 @@ NODES: dict[type, Callable[[Any], Node]] = {
     slice: lambda value: named("slice", (value.start, value.stop, value.step)),
 }
 
-_LATE = {"numpy": "resultstore._identity.arrays"}
+REGISTERED: dict[type, Callable[[Any], Node]] = {}
+"""Types whose values a user says how to identify; they go before ours."""
+
+_LATE = {
+    "array": "builtins_values",
+    "collections": "builtins_values",
+    "functools": "builtins_values",
+    "numpy": "numpy_values",
+    "pandas": "pandas_values",
+    "polars": "polars_values",
+    "pyarrow": "arrow_values",
+    "re": "builtins_values",
+    "scipy": "scipy_values",
+    "torch": "torch_values",
+    "xarray": "xarray_values",
+}
 _STANDARD = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"})
 
 
-def _load_encoders(kind: type) -> bool:
-    """Import the encoders for a type of a module that we do not import ourselves."""
+def load_encoders(kind: type) -> bool:
+    """Import the encoders for a type of a module that we do not import ourselves; say whether it is known now."""
     root = str(kind.__module__).partition(".")[0]
-    late = "resultstore._identity.standard" if root in _STANDARD else _LATE.get(root)
-    if late is None:
+    if root in _STANDARD:
+        late = "resultstore._identity.standard"
+    elif root in _LATE:
+        late = f"resultstore._identity.encoders.{_LATE[root]}"
+    else:
         return False
     __import__(late)
-    module = sys.modules[late]
-    return bool(module.register(kind, LEAVES, NODES))
+    sys.modules[late].register(kind, LEAVES, NODES)
+    NODES.update(REGISTERED)
+    return kind in LEAVES or kind in NODES
 
 
 def _node(value: Any) -> Node:
     kind = type(value)
     maker = NODES.get(kind)
     if maker is None:
-        if _load_encoders(kind) and kind in NODES:
+        if load_encoders(kind) and kind in NODES:
             return NODES[kind](value)
         from resultstore._identity.instances import node_of
 
@@ -207,12 +234,19 @@ def encode(value: Any) -> bytes:
     leaf = LEAVES.get(type(value))
     if leaf is not None:
         return leaf(value)
-    if type(value) not in NODES and _load_encoders(type(value)) and type(value) in LEAVES:
+    if type(value) not in NODES and load_encoders(type(value)) and type(value) in LEAVES:
         return LEAVES[type(value)](value)
     try:
-        return _encode_tree(value)
-    except _CycleFound:
-        return _encode_graph(value)
+        try:
+            return _encode_tree(value)
+        except _CycleFound:
+            return _encode_graph(value)
+    except (RecursionError, _CycleFound) as error:
+        kind = type(value)
+        raise DigestError(
+            f"a {kind.__module__}.{kind.__qualname__} has no digest that could be trusted: it contains itself "
+            "by way of a key of a dict, or of a set"
+        ) from error
 
 
 class _CycleFound(Exception):
@@ -283,7 +317,7 @@ def _encode_graph(root: Any) -> bytes:
 
 def _leaf(value: Any) -> bytes | None:
     leaf = LEAVES.get(type(value))
-    if leaf is None and type(value) not in NODES and _load_encoders(type(value)):
+    if leaf is None and type(value) not in NODES and load_encoders(type(value)):
         leaf = LEAVES.get(type(value))
     return None if leaf is None else short(leaf(value))
 

@@ -1,36 +1,145 @@
-"""Estimators, and what they are made of, as values: their class and what pickle would restore them from.
+"""Values of classes that no table knows: their class, by what it does, and what they hold.
 
-Loaded when a value of an unknown type is met. Accepted are estimators (instances whose class has
-``get_params``, scikit-learn's protocol), dictionaries of an installed distribution's own class, and,
-inside or beside them, classes and functions that an installed distribution or the standard library
-vouches for by name and version. Everything else keeps having no digest: two bare objects that pickle
-alike may still not be the same.
+Loaded when a value of an unknown type is met. Three rules, in this order: a subclass of a type that has an
+encoder is that type's content, its own class, and its attributes; an instance of a class that an installed
+distribution or the standard library vouches for is what pickle would restore it from; an instance of any other
+class is its attributes, all of them, whatever ``__getstate__`` or ``__reduce__`` would leave out.
+What would be used up, or means something in this process only, has no digest.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copyreg
-import functools
+import io
+import sys
+import threading
 import types
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 from resultstore._identity.code import code_parts
-from resultstore._identity.encoding import Node, encode, named
-from resultstore._identity.names import is_reachable, origin_of, owner_of, version_of
+from resultstore._identity.encoding import LEAVES, NODES, Node, encode, load_encoders, named
+from resultstore._identity.names import owner_of, version_of
+from resultstore._identity.vouching import vouched
 from resultstore.errors import DigestError
 
+WITH_SUBCLASSES: dict[type, Callable[[Any], Node]] = {}
+"""Registered types whose subclasses are identified in the same way."""
+
+HOOK = "__resultstore_digest__"
 _NOT_BEHAVIOUR = frozenset(
     "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ "
     "__conditional_annotations__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ __parameters__ "
     "__qualname__ __slotnames__ __static_attributes__ __weakref__ _abc_impl".split()
 )
-_COMPILED = frozenset(
-    {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
-     types.MethodDescriptorType, types.MethodWrapperType, types.WrapperDescriptorType}
+_OWN_WAYS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
+_HANDLES = (
+    type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Condition, io.IOBase,
+    weakref.ReferenceType, types.GeneratorType, types.FrameType, types.TracebackType,
 )  # fmt: skip
-_OWN_WAYS = frozenset("__getstate__ __reduce__ __reduce_ex__ __getnewargs__ __getnewargs_ex__".split())
+
+
+def refused(value: Any, why: str = "") -> DigestError:
+    """Return the error that names the type of a value without a digest."""
+    kind = type(value)
+    return DigestError(f"a {kind.__module__}.{kind.__qualname__} has no digest that could be trusted{why}")
+
+
+# -- what code does, inside a value
+
+
+class _Walk(threading.local):
+    describe: Callable[[Any], Any] | None = None
+    entered: tuple[Any, ...] = ()
+
+
+_walk = _Walk()
+
+
+@contextmanager
+def describing(describe: Callable[[Any], Any]) -> Iterator[None]:
+    """Within the block, encode this thread's values with ``describe(thing)`` for the functions and classes in them.
+
+    So a walk over what code depends on meets those that its values hold, and can stop where it has been.
+    """
+    before = _walk.describe
+    _walk.describe = describe
+    try:
+        yield
+    finally:
+        _walk.describe = before
+
+
+def behaviour(thing: Any) -> Any:
+    """Return a plain value for what a function or class does: its digest, or a number where it is being looked at."""
+    if _walk.describe is not None:
+        return _walk.describe(thing)
+    for number, other in enumerate(_walk.entered):
+        if other is thing:
+            return ("again", number)
+    from resultstore._identity.behaviour import behaviour_of
+
+    before = _walk.entered
+    _walk.entered = (*before, thing)
+    try:
+        return behaviour_of(thing)
+    finally:
+        _walk.entered = before
+
+
+def class_entry(kind: type) -> tuple[Any, ...]:
+    """Return plain values for the class of an instance: by name and version, or by name and what it does."""
+    found = vouched(kind)
+    if found is not None:
+        return ("class", *found)
+    return ("body", _module_of(kind), kind.__qualname__, behaviour(kind))
+
+
+def _module_of(thing: Any) -> str:
+    module = str(thing.__module__)
+    return "__main__" if module == "__mp_main__" else module  # a spawned worker's name for the same script
+
+
+# -- values
+
+
+class Part:
+    """A value seen as one of a base class, so that it is encoded as that class's own."""
+
+    __slots__ = ("base", "value")
+
+    def __init__(self, base: type, value: Any) -> None:
+        self.base = base
+        self.value = value
+
+
+def _part(part: Part) -> Node:
+    leaf = LEAVES.get(part.base)
+    value = _PLAIN[part.base](part.value) if part.base in _PLAIN else part.value
+    if leaf is not None:
+        return leaf(value)
+    return (yield from NODES[part.base](value))
+
+
+# A subclass may redefine how it is read; these read it as its base does.
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    bool: bool,
+    int: int.__int__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: str.__str__,
+    bytes: lambda v: bytes.__getitem__(v, slice(None)),
+    bytearray: lambda v: bytearray.__getitem__(v, slice(None)),
+    list: lambda v: list.__getitem__(v, slice(None)),
+    tuple: lambda v: tuple.__getitem__(v, slice(None)),
+    dict: lambda v: {k: dict.__getitem__(v, k) for k in dict.__iter__(v)},
+    set: lambda v: set().union(v),
+    frozenset: lambda v: frozenset().union(v),
+}
+NODES[Part] = _part
 
 
 def node_of(value: Any) -> Node:
@@ -42,52 +151,200 @@ def node_of(value: Any) -> Node:
         If the value is of a type that has no digest.
     """
     kind = type(value)
-    if isinstance(value, type):
-        found = _vouched(value)
-        if found is not None:
-            return named("class", found)
-    elif kind is types.FunctionType:
-        found = _vouched(value)
-        if found is not None:
-            return named("function", found)
-    elif callable(getattr(kind, "get_params", None)) or (issubclass(kind, dict) and _vouched(kind) is not None):
-        try:
-            parts = class_parts(kind)
-        except RecursionError as error:
-            raise DigestError(f"class {kind.__qualname__} has a method that closes over itself") from error
-        return named("instance", (parts, *_restored_from(value)))
-    else:
-        owner = owner_of(value)
-        if owner is not None:
-            return named("function", owner)
-    raise DigestError(f"a {kind.__module__}.{kind.__qualname__} has no digest that could be trusted")
+    if issubclass(kind, type):
+        return _class(value)
+    maker = _CODE.get(kind)
+    if maker is not None:
+        return maker(value)
+    if hasattr(kind, HOOK):
+        return _hooked(value, kind)
+    for base in kind.__mro__ if WITH_SUBCLASSES else ():
+        if base in WITH_SUBCLASSES:
+            return WITH_SUBCLASSES[base](value)
+    if kind is object or any(hasattr(kind, name) for name in ("__next__", "__anext__", "__await__")):
+        raise refused(value)
+    if issubclass(kind, Enum):
+        return _member_of_enum(value, kind)
+    if issubclass(kind, BaseException):
+        return _exception(value, kind)
+    owner = owner_of(value)
+    if owner is not None:
+        return named("function", owner)
+    return _instance(value, kind)
 
 
-def _restored_from(value: Any) -> tuple[Any, ...]:
-    """Return what pickle restores an instance from: arguments, state, items and pairs."""
-    kind = type(value)
-    for base in kind.__mro__[:-1]:
-        if not _OWN_WAYS.isdisjoint(vars(base)) and _vouched(base) is None:
-            raise DigestError(
-                f"a {kind.__qualname__} says for itself what of it is kept, which may not be all that counts"
-            )
+def _hooked(value: Any, kind: type) -> Node:
     try:
-        reduced = value.__reduce_ex__(4)
+        told = getattr(value, HOOK)()
     except Exception as error:  # it is anyone's code
-        raise DigestError(f"a {kind.__qualname__} does not say what it is made of ({error})") from error
-    if type(reduced) is not tuple or reduced[0] is not copyreg.__newobj__ or reduced[1][0] is not kind:  # type: ignore[attr-defined]
-        raise DigestError(f"a {kind.__module__}.{kind.__qualname__} is restored in a way of its own")
-    _, args, state, items, pairs = (*reduced, None, None, None)[:5]
-    return args[1:], state, tuple(items or ()), tuple(pairs or ())
+        raise refused(value, f": its {HOOK} raised {type(error).__name__}: {error}") from error
+    return named("hook", (class_entry(kind), told))
+
+
+def _instance(value: Any, kind: type) -> Node:
+    entry, found = class_entry(kind), vouched(kind)
+    base = next((b for b in kind.__mro__[1:-1] if b in LEAVES or b in NODES or load_encoders(b)), object)
+    if base is not object and not (found and base.__module__ == "builtins" and base is not dict):
+        # Of what a distribution makes of Python's own types only pickle knows what counts; but not of a
+        # dictionary, whose order it would tell, nor of an array or a table, whose layout.
+        if not _has_hidden_state(kind, base):
+            return named("subclass", (entry, Part(base, value), raw_state(value, kind, base)))
+    elif found is None and not _has_hidden_state(kind, object):
+        return named("instance", (entry, (), raw_state(value, kind, object), (), ()))
+    for owner in kind.__mro__[:-1]:
+        if any(name in vars(owner) for name in _OWN_WAYS) and vouched(owner) is None:
+            raise refused(value, f": {owner.__qualname__} says for itself what of it is kept, which may not be all")
+    return _restored(value, entry, () if found else (raw_state(value, kind, object),))
+
+
+def _has_hidden_state(kind: type, base: type) -> bool:
+    """Say whether instances hold more than their base and attributes: what a class written in C keeps to itself.
+
+    The rule is that of Python's own ``object.__reduce_ex__``.
+    """
+    known = base.__basicsize__
+    flags = kind.__flags__
+    if kind.__dictoffset__ and not base.__dictoffset__ and not flags & 1 << 4:  # Py_TPFLAGS_MANAGED_DICT
+        known += 8
+    if kind.__weakrefoffset__ and not base.__weakrefoffset__ and not flags & 1 << 3:  # Py_TPFLAGS_MANAGED_WEAKREF
+        known += 8
+    known += 8 * (len(copyreg._slotnames(kind)) - len(copyreg._slotnames(base)))  # type: ignore[attr-defined]
+    return kind.__itemsize__ != base.__itemsize__ or kind.__basicsize__ > known
+
+
+STATES: dict[type, Callable[[Any], Any]] = {}
+"""Bases whose instances have attributes that are not the subclass's own, and how to read those that are."""
+
+
+def raw_state(value: Any, kind: type, base: type) -> Any:
+    """Return the attributes of an instance beyond its base's, whatever its class says for itself.
+
+    What a ``__getstate__`` leaves out counts too, unless it is a lock, a file, or another thing of this process.
+    """
+    if base in STATES:
+        return STATES[base](value)
+    state: Any = object.__getstate__(value)
+    if type(state) is tuple:
+        inherited = copyreg._slotnames(base)  # type: ignore[attr-defined]
+        state = state[0], {name: part for name, part in state[1].items() if name not in inherited}
+    own_way: Any = kind.__getstate__
+    if own_way is object.__getstate__ or type(state) is not dict:
+        return state
+    try:
+        told = value.__getstate__()
+    except Exception as error:  # it is anyone's code
+        raise refused(value, f": its __getstate__ raised {type(error).__name__}: {error}") from error
+    if type(told) is not dict:
+        return state
+    return {name: part for name, part in state.items() if name in told or not isinstance(part, _HANDLES)}
+
+
+def _restored(value: Any, entry: tuple[Any, ...], more: tuple[Any, ...]) -> Node:
+    """Encode what pickle restores an instance from: arguments, state, items and pairs."""
+    kind = type(value)
+    try:
+        way = copyreg.dispatch_table.get(kind)
+        reduced: Any = value.__reduce_ex__(4) if way is None else way(value)
+    except Exception as error:  # it is anyone's code
+        raise refused(value, f" ({error})") from error
+    if isinstance(reduced, str):
+        return _global(value, kind, reduced)
+    function, args, state, items, pairs = (*reduced, None, None, None)[:5]
+    held: tuple[Any, ...] = (state, tuple(items or ()), tuple(pairs or ()), *more)
+    if function is copyreg.__newobj__ and args[0] is kind:  # type: ignore[attr-defined]
+        return named("instance", (entry, args[1:], *held))
+    return named("restored", (entry, function, args, *held))
+
+
+def _global(value: Any, kind: type, name: str) -> Node:
+    """Encode what pickle knows as the one object that a module has under a name."""
+    module = getattr(value, "__module__", None) or kind.__module__
+    version = version_of(str(module).partition(".")[0])
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not value or version is None:
+        raise refused(value)
+    return named("global", (module, name, version))
+
+
+def _member_of_enum(value: Any, kind: type) -> Node:
+    told = (value._name_,) if type(value._value_) is object else (value._name_, value._value_)
+    return named("enum", (class_entry(kind), *told))
+
+
+def _exception(value: Any, kind: type) -> Node:
+    compiled: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins" and vouched(base) is not None)
+    _, args, *state = compiled.__reduce__(value)
+    return named(
+        "exception", (class_entry(kind), args, *state[:1], raw_state(value, kind, BaseException), value.__cause__)
+    )
+
+
+# -- code as a value
+
+
+def _class(value: Any) -> Node:
+    found = vouched(value)
+    return named("class", found or (_module_of(value), value.__qualname__, "", behaviour(value)))
+
+
+def _function(value: Any) -> Node:
+    return named("function", vouched(value) or (value.__name__, behaviour(value)))
+
+
+def _builtin(value: Any) -> Node:
+    bound_to: Any = value.__self__
+    if bound_to is None or isinstance(bound_to, types.ModuleType):
+        owner = owner_of(value)
+        if owner is None:
+            raise refused(value)
+        return named("function", owner)
+    return named("method", (bound_to, value.__name__))
+
+
+def _module(value: Any) -> Node:
+    version = version_of(value.__name__.partition(".")[0])
+    found: Any = sys.modules.get(value.__name__)
+    if version is None or found is not value:
+        raise refused(value)
+    return named("module", (value.__name__, version))
+
+
+def _descriptor(value: Any) -> Node:
+    return named("method", (value.__objclass__, value.__name__))
+
+
+_CODE: dict[type, Callable[[Any], Node]] = {
+    types.FunctionType: _function,
+    types.BuiltinFunctionType: _builtin,
+    types.MethodWrapperType: _builtin,
+    types.MethodType: lambda v: named("bound method", (v.__func__, v.__self__)),
+    types.ModuleType: _module,
+    types.MethodDescriptorType: _descriptor,
+    types.WrapperDescriptorType: _descriptor,
+    types.ClassMethodDescriptorType: _descriptor,
+    types.GetSetDescriptorType: _descriptor,
+    types.MemberDescriptorType: _descriptor,
+    property: lambda v: named("property", (v.fget, v.fset, v.fdel)),
+    staticmethod: lambda v: named("staticmethod", (v.__func__,)),
+    classmethod: lambda v: named("classmethod", (v.__func__,)),
+    types.MappingProxyType: lambda v: named("mappingproxy", (dict(v),)),
+    memoryview: lambda v: named("memoryview", (v.format, v.shape, v.readonly, v.tobytes())),
+    type(NotImplemented): lambda v: named("NotImplemented", ()),
+}
+
+
+# -- what a class does, by itself
 
 
 def class_parts(kind: type) -> tuple[Any, ...]:
     """Return plain values for what a class does: names and versions, or the code of bodies nobody vouches for."""
     parts = []
     for base in kind.__mro__[:-1]:
-        if type(base) is not type and _vouched(type(base)) is None:
+        if type(base) is not type and vouched(type(base)) is None:
             raise DigestError(f"class {base.__module__}.{base.__qualname__} is made by a metaclass of one's own")
-        found = _vouched(base)
+        found = vouched(base)
         parts.append(("class", *found) if found is not None else ("body", base.__qualname__, _body(base)))
     return tuple(parts)
 
@@ -104,7 +361,7 @@ def _body(kind: type) -> tuple[Any, ...]:
 def _member(member: Any, where: str, owner: type) -> Any:
     kind = type(member)
     if kind is types.FunctionType:
-        return _function(member, where, owner)
+        return _method(member, where, owner)
     if kind in (staticmethod, classmethod):
         return (kind.__name__, _member(member.__func__, where, owner))
     if kind is property:
@@ -113,9 +370,9 @@ def _member(member: Any, where: str, owner: type) -> Any:
         return ("slot",)
     try:
         # What a distribution's own machinery left in the class, such as scikit-learn's requests.
-        found = _vouched(kind) if kind.__module__ != "builtins" and type(kind) is type else None
+        found = vouched(kind) if kind.__module__ != "builtins" and type(kind) is type else None
         if found is not None:
-            return ("made", *found, encode(_restored_from(member)))
+            return ("made", *found, encode(member))
     except DigestError:
         pass
     try:
@@ -124,7 +381,7 @@ def _member(member: Any, where: str, owner: type) -> Any:
         raise error.at(where) from None
 
 
-def _function(func: Any, where: str, owner: type) -> tuple[Any, ...]:
+def _method(func: Any, where: str, owner: type) -> tuple[Any, ...]:
     """Return plain values for a method: its code, defaults and cells, the class itself apart."""
     cells = []
     for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
@@ -139,79 +396,3 @@ def _function(func: Any, where: str, owner: type) -> tuple[Any, ...]:
     attributes = [(name, value) for name, value in sorted(vars(func).items()) if name != "__wrapped__"]
     held = tuple((name, _member(value, where, owner)) for name, value in attributes)
     return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells), held)
-
-
-def _vouched(thing: Any) -> tuple[str, str, str] | None:
-    """Return module, name and version of what an installed distribution or the standard library has under its name.
-
-    None for what was patched: a function, or a method of a class, whose code lies elsewhere.
-    """
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str):
-        return None
-    if not is_reachable(thing):
-        return None
-    if isinstance(thing, type):
-        is_whole = all(_is_installed(m, thing) and _belongs(n, m, thing) for n, m in vars(thing).items())
-    else:
-        is_whole = _is_installed(thing, thing)
-    if not is_whole:
-        return None  # patched
-    version = version_of(module.partition(".")[0])
-    return None if version is None else (module, name, version)
-
-
-def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool:
-    """Say whether a function, or what hangs on a class, is a distribution's or the standard library's own.
-
-    ``owner`` is the class or function that is to be vouched for.
-    """
-    kind = type(member)
-    if any(member is outer for outer in inside):
-        return True  # a function that closes over itself
-    inside = (*inside, member)
-    if kind is types.FunctionType:
-        return _lies_installed(member, owner) and all(
-            _is_installed(inner, owner, inside) for inner in _callables_in(member)
-        )
-    if kind in (staticmethod, classmethod):
-        return _is_installed(member.__func__, owner, inside)
-    if kind is property:
-        parts = (member.fget, member.fset, member.fdel)
-        return all(part is None or _is_installed(part, owner, inside) for part in parts)
-    if isinstance(member, type):
-        return version_of(member.__module__.partition(".")[0]) is not None
-    if kind in _COMPILED or not (callable(member) or hasattr(kind, "__get__")):
-        return True
-    if kind is functools.cached_property:
-        return _is_installed(member.func, owner, inside)
-    # A descriptor or callable of the distribution's own making; of any other, such as a partialmethod or a
-    # mock, nobody knows what it holds.
-    top = owner.__module__.partition(".")[0]
-    return kind.__module__.partition(".")[0] == top and version_of(top) is not None
-
-
-def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
-    file = func.__code__.co_filename
-    if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
-        return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
-    # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.
-    origins = ("installed", "standard") if version_of(owner.__module__.partition(".")[0]) == "" else ("installed",)
-    return origin_of(file) in origins
-
-
-def _callables_in(func: types.FunctionType) -> Iterator[Any]:
-    """Yield what a wrapper closes over and may call: the code that it runs in the end."""
-    for cell in func.__closure__ or ():
-        with contextlib.suppress(ValueError):  # an empty cell
-            if callable(cell.cell_contents):
-                yield cell.cell_contents
-
-
-def _belongs(name: str, member: Any, kind: type) -> bool:
-    """Say whether a method was defined in this class, not put there from another."""
-    func = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
-    if not isinstance(func, types.FunctionType):
-        return True
-    outer, _, last = func.__qualname__.rpartition(".")
-    return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")

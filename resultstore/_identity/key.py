@@ -11,10 +11,12 @@ from typing import Any
 from blake3 import blake3
 
 from resultstore._facts import ArgumentFacts, FunctionFacts, plain_text
+from resultstore._identity.behaviour import behaviour_of
 from resultstore._identity.binding import Binder, make_binder
-from resultstore._identity.closures import SCHEME, Fingerprint
 from resultstore._identity.encoding import encode, length, short, token_of
+from resultstore._identity.fingerprint import SCHEME, Fingerprint, dependencies_of, portable_of
 from resultstore._identity.names import innermost, name_of, place_of
+from resultstore._identity.sources import source_of
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError, OptionError
 
@@ -22,6 +24,8 @@ _HEAD = b"resultstore call 1\0"
 _TEXT_LIMIT = 1000
 """Longer texts are found by their digest only."""
 _EXACT = 2**53
+_DEFAULT = b"O" + encode("the default") + length(0)
+"""Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 60
 _brief.maxlevel = 3
@@ -30,13 +34,24 @@ _brief.maxlevel = 3
 class Form:
     """How a function's calls are spelled and keyed, as long as its signature stands. Never changed."""
 
-    __slots__ = ("_count", "_order", "_signature", "bind", "binder", "name")
+    __slots__ = ("_count", "_order", "_signature", "_stand_ins", "bind", "binder", "name")
 
-    def __init__(self, name: str, binder: Binder, signature: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        binder: Binder,
+        signature: tuple[Any, ...],
+        stand_ins: dict[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
         self.name = name
         self.binder = binder
         self.bind = binder.bind
         self._signature = signature
+        self._stand_ins = stand_ins or {}
+        if stand_ins:
+            for parameter in stand_ins:
+                check_stand_in(parameter, binder)
+            self.bind = self._bind_identified
         counted = [(i, short(encode(n))) for i, n in enumerate(binder.names) if n not in binder.ignored]
         self._order = tuple(sorted(counted, key=lambda pair: pair[1]))
         self._count = b"A" + length(len(counted))
@@ -57,8 +72,36 @@ class Form:
             try:
                 encodings.append(encode(values[i]))
             except DigestError as error:
-                raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
+                if self._is_sentinel(i, values[i]):
+                    encodings.append(_DEFAULT)
+                else:
+                    raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return encodings
+
+    def _is_sentinel(self, i: int, value: Any) -> bool:
+        """Say whether a value is its parameter's own default, and that one is a bare object: it means "not given"."""
+        if type(value) is not object or not self._signature:
+            return False
+        code, defaults, by_name = self._signature
+        name = self.binder.names[i]
+        positional = code.co_varnames[code.co_argcount - len(defaults or ()) : code.co_argcount]
+        own = dict(zip(positional, defaults or (), strict=True)) | (by_name or {})
+        return own.get(name) is value
+
+    def identified(self, name: str, value: Any) -> Any:
+        """Return what stands in for a parameter's value, by the function's ``key=``."""
+        stand_in = self._stand_ins.get(name)
+        if stand_in is None:
+            return value
+        try:
+            return stand_in(value)
+        except Exception as error:  # it is anyone's code
+            problem = f"its function in key= raised {type(error).__name__}: {error}"
+            raise DigestError(problem, f"argument {name!r}") from error
+
+    def _bind_identified(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        values = self.binder.bind(*args, **kwargs)
+        return tuple(map(self.identified, self.binder.names, values))
 
     def key(self, fingerprint: bytes, encodings: list[bytes], name: str | None = None) -> bytes:
         """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name).
@@ -69,7 +112,19 @@ class Form:
         for (_, parameter), encoding in zip(self._order, encodings, strict=True):
             parts.append(parameter)
             parts.append(short(encoding))
+        if self._stand_ins:
+            parts.append(self._stand_in_digests())
         return blake3(b"".join(parts)).digest()
+
+    def _stand_in_digests(self) -> bytes:
+        """Return what the functions of ``key=`` do: after an edit, values that stood for others stand for these."""
+        digests = []
+        for name, function in sorted(self._stand_ins.items()):
+            try:
+                digests.append(encode(name) + behaviour_of(function))
+            except DigestError as error:
+                raise error.at(f"key={{{name!r}: ...}}") from None
+        return b"K" + length(len(digests)) + b"".join(digests)
 
     def argument_facts(self, values: tuple[Any, ...], encodings: list[bytes]) -> tuple[ArgumentFacts, ...]:
         """Describe the arguments, before the function gets a chance to change them."""
@@ -97,13 +152,13 @@ class Identity:
         self._func = func
         self._inner: Any = innermost(func)
         self._form = self._make_form()
-        self._fingerprint = Fingerprint(func, self._form.binder.ignored)
+        self._fingerprint = Fingerprint(func, self._form.binder.ignored, options)
 
     def _make_form(self) -> Form:
         inner = self._inner
         is_python = isinstance(inner, types.FunctionType)
         signature = (inner.__code__, inner.__defaults__, inner.__kwdefaults__) if is_python else ()
-        return Form(self.name, make_binder(self._func, self.options.ignore), signature)
+        return Form(self.name, make_binder(self._func, self.options.ignore), signature, self.options.key)
 
     def form(self) -> Form:
         """Return how calls are keyed now. A call uses one form throughout, for another thread may renew it."""
@@ -126,12 +181,18 @@ class Identity:
         """Return the function's fingerprint as it is now."""
         return self._fingerprint.value()
 
+    def after_run(self) -> None:
+        """Note what the function has changed itself while it ran."""
+        self._fingerprint.after_run()
+
     def source(self) -> str | None:
         """Return the function's text, as far as its file still shows the code that runs."""
         return _source(self._inner)
 
     def function_facts(self, fingerprint: bytes) -> FunctionFacts:
         """Return the facts of the function as it is now."""
+        state = self._fingerprint.state()
+        known = state is not None and state.value == fingerprint
         return FunctionFacts(
             name=self.name,
             fingerprint=fingerprint,
@@ -140,9 +201,25 @@ class Identity:
             source=_source(self._inner),
             signature=_signature(self._inner),
             python=platform.python_version(),
-            code=fingerprint,
+            code=state.code if state is not None and known else fingerprint,
             label=self.options.version,
+            portable=portable_of(state) if state is not None and known else None,
+            dependencies=dependencies_of(state) if state is not None and known else (),
         )
+
+
+def check_stand_in(parameter: str, binder: Binder) -> None:
+    """Raise OptionError for a parameter that cannot have something stand in for it."""
+    if parameter not in binder.names:
+        known = ", ".join(binder.names) or "none"
+        problem = f"{parameter!r} is not a parameter of this function; its parameters: {known}"
+    elif parameter in binder.ignored:
+        problem = f"{parameter!r} is ignored, so nothing stands in for it"
+    elif parameter in (binder.star, binder.double_star):
+        problem = f"{parameter!r} takes any number of arguments: name a parameter that takes one"
+    else:
+        return
+    raise OptionError("key", parameter, problem)
 
 
 def token(value: Any) -> bytes:
@@ -184,27 +261,19 @@ def summarise(value: Any) -> str:
             return f"{kind.__name__} {shape[0]}x{shape[1]}"
         if kind is int and value.bit_length() > 2000:  # str() refuses very long integers
             return f"int of {value.bit_length()} bits"
+        own_way: Any = kind.__repr__
+        if own_way is object.__repr__:  # it would tell an address
+            return f"{kind.__name__} object"
         return _brief.repr(value).encode("ascii", "backslashreplace").decode()[:120].replace("\0", "\\0")
     except Exception:  # a repr is the caller's code: whatever it raises, the call goes on
-        return f"<{kind.__name__}>"
+        return f"{kind.__name__} object"
 
 
 def _source(func: Any) -> str | None:
     """Return the text of a function, as far as the file still shows the code that runs."""
     code = getattr(func, "__code__", None)
-    if code is None:
-        return None
-    import linecache
-
-    lines = linecache.getlines(code.co_filename)
-    if not lines or code.co_firstlineno > len(lines):
-        return None
-    import inspect  # 24 ms, once, on a miss
-
-    try:
-        return plain_text("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])))
-    except Exception:  # half-edited files raise tokenizer errors of many kinds
-        return None
+    source = None if code is None else source_of(code)
+    return None if source is None else source.text
 
 
 def _signature(func: Any) -> str | None:

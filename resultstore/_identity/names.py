@@ -134,10 +134,8 @@ def check_kind(func: object) -> None:
     """Raise `FunctionError` for what cannot be cached yet, saying why and what to do instead."""
     inner = innermost(func) if callable(func) else func
     name = getattr(inner, "__qualname__", None) or repr(inner)
-    if isinstance(inner, (staticmethod, classmethod, property)):
-        problem = f"a {type(inner).__name__} cannot be cached: cache a plain function, and call that in the method"
-    elif isinstance(inner, types.MethodType):
-        problem = "a bound method cannot be cached yet: cache a function that takes what it needs from the object"
+    if isinstance(inner, property):
+        problem = "a property cannot be cached: put @property above @store.cache"
     elif isinstance(inner, type):
         problem = "a class cannot be cached: cache a function that makes the object"
     elif isinstance(inner, types.FunctionType):
@@ -146,8 +144,6 @@ def check_kind(func: object) -> None:
             problem = "an async function cannot be cached yet: cache the slow plain function that it calls"
         elif flags & _GENERATOR:
             problem = "a generator function cannot be cached yet: return a list"
-        elif _is_in_class_body(inner):
-            problem = "a method cannot be cached yet: put @store.cache on a module-level function"
         else:
             return
     elif is_compiled(inner):
@@ -155,13 +151,9 @@ def check_kind(func: object) -> None:
     elif is_ufunc(inner) or isinstance(inner, types.BuiltinFunctionType):
         problem = "no module with a version has this compiled function under its name: cache a function that calls it"
     elif callable(inner):
-        problem = f"a callable object of type {type(inner).__qualname__} cannot be cached yet: cache a function"
+        problem = (
+            f"a callable object of type {type(inner).__qualname__} has no __call__ of Python code: cache a function"
+        )
     else:
         problem = "this is not a function"
     raise FunctionError(f"{name}: {problem}.")
-
-
-def _is_in_class_body(func: types.FunctionType) -> bool:
-    """Say whether a function was defined directly in a class: ``C.f``, but not ``make.<locals>.f``."""
-    outer = func.__qualname__.rpartition(".")[0]
-    return bool(outer) and not outer.endswith(">")  # <locals>, and <lambda>, <listcomp> or <genexpr> around a lambda

@@ -54,8 +54,19 @@ def _build_zone(parts: tuple[Any, ...] | None) -> datetime.tzinfo | None:
     return plain if plain.tzname(None) == parts[2] else datetime.timezone(offset, parts[2])
 
 
-def _datetime_parts(v: datetime.datetime) -> tuple[Any, ...]:
-    return (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
+def zone_value(zone: Any) -> Any:
+    """Return what stands for a time zone in an encoding: plain values, or the zone itself if it is of another kind."""
+    pytz = sys.modules.get("pytz")
+    if pytz is not None and isinstance(zone, pytz.tzinfo.BaseTzInfo):
+        return ("pytz", *zone.__reduce__()[1])  # it has a class for each zone, and an object for each offset
+    try:
+        return _zone_parts(zone)
+    except DigestError:
+        return zone
+
+
+def _datetime_parts(v: datetime.datetime, zone: Callable[[Any], Any] = _zone_parts) -> tuple[Any, ...]:
+    return (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.fold, zone(v.tzinfo))
 
 
 def _build_datetime(
@@ -64,8 +75,8 @@ def _build_datetime(
     return datetime.datetime(y, mo, d, h, mi, s, us, _build_zone(zone), fold=fold)
 
 
-def _time_parts(v: datetime.time) -> tuple[Any, ...]:
-    return (v.hour, v.minute, v.second, v.microsecond, v.fold, _zone_parts(v.tzinfo))
+def _time_parts(v: datetime.time, zone: Callable[[Any], Any] = _zone_parts) -> tuple[Any, ...]:
+    return (v.hour, v.minute, v.second, v.microsecond, v.fold, zone(v.tzinfo))
 
 
 def _build_time(h: int, mi: int, s: int, us: int, fold: int, zone: Any) -> datetime.time:
@@ -97,8 +108,8 @@ for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pat
     TYPES[_path] = ValueType(f"pathlib.{_path.__name__}", lambda v: (str(v),), _path)
 
 
-def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> bool:
-    """Add the encoders of this module; say whether the type is now known."""
+def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:
+    """Add the encoders of this module."""
     zoneinfo = sys.modules.get("zoneinfo")
     if zoneinfo is not None and zoneinfo.ZoneInfo not in TYPES:
         TYPES[zoneinfo.ZoneInfo] = ValueType(
@@ -106,7 +117,8 @@ def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict
         )
     for known, value_type in TYPES.items():
         nodes[known] = _node(value_type)
-    return kind in nodes
+    nodes[datetime.datetime] = lambda value: named("datetime.datetime", _datetime_parts(value, zone_value))
+    nodes[datetime.time] = lambda value: named("datetime.time", _time_parts(value, zone_value))
 
 
 def _node(value_type: ValueType) -> Callable[[Any], Node]:

@@ -1,0 +1,74 @@
+"""Encoders for pandas: a table is its columns, labels, attributes and flags; never its blocks or caches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resultstore._identity.encoders import pandas_arrays, pandas_scalars
+from resultstore._identity.encoders.pandas_arrays import column
+from resultstore._identity.encoding import Node, named
+from resultstore._identity.instances import STATES
+
+_FREQUENT = (pd.DatetimeIndex, pd.TimedeltaIndex)
+
+
+def _columns(frame: pd.DataFrame) -> Iterator[Any]:
+    arrays = getattr(frame, "_iter_column_arrays", None)
+    if arrays is not None:  # without a series for each: 20 times as fast on wide frames
+        return map(column, arrays())
+    return (column(frame.iloc[:, i].array) for i in range(frame.shape[1]))
+
+
+def _frame(frame: pd.DataFrame) -> Node:
+    told = (frame.columns, frame.index, dict(frame.attrs), frame.flags.allows_duplicate_labels)
+    return named("pandas.DataFrame", (*told, *_columns(frame)))
+
+
+def _series(series: pd.Series) -> Node:
+    told = (series.index, series.name, dict(series.attrs), series.flags.allows_duplicate_labels)
+    return named("pandas.Series", (*told, column(series.array)))
+
+
+def _index(index: Any) -> Node:
+    kind = type(index).__name__
+    freq = (index.freq,) if type(index) in _FREQUENT else ()
+    return named(f"pandas.{kind}", (index.name, column(index.array), *freq))
+
+
+def _range(index: pd.RangeIndex) -> Node:
+    return named("pandas.RangeIndex", (index.name, index.start, index.stop, index.step))
+
+
+def _multi(index: pd.MultiIndex) -> Node:
+    codes = tuple(np.asarray(code) for code in index.codes)
+    return named("pandas.MultiIndex", (tuple(index.names), tuple(index.levels), codes, index.sortorder))
+
+
+def _own_state(value: Any) -> dict[str, Any]:
+    """Return what a subclass adds: the attributes that it names for pandas to carry along."""
+    return {name: getattr(value, name, None) for name in value._metadata if name not in ("_name", "name")}
+
+
+_MAKERS: dict[type, Callable[[Any], Node]] = {
+    pd.DataFrame: _frame,
+    pd.Series: _series,
+    pd.RangeIndex: _range,
+    pd.MultiIndex: _multi,
+    **dict.fromkeys(
+        (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex, pd.CategoricalIndex, pd.IntervalIndex), _index
+    ),
+    **pandas_arrays.MAKERS,
+    **pandas_scalars.MAKERS,
+}
+STATES[pd.DataFrame] = STATES[pd.Series] = _own_state
+
+
+def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:
+    """Add the encoders of pandas' types."""
+    nodes.update(_MAKERS)
+    if issubclass(kind, pd.offsets.BaseOffset) and kind.__module__.partition(".")[0] == "pandas":
+        nodes[kind] = pandas_scalars.offset

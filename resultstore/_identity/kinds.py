@@ -1,0 +1,353 @@
+"""What kind of thing a value is, and what it is made of, as far as behaviour goes."""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import sys
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from typing import Any, Final
+
+from resultstore._identity.encoding import LEAVES, NODES, encode
+from resultstore._identity.names import owner_of
+from resultstore._identity.origins import STANDARD, Owner, owner_of_file, owner_of_module
+from resultstore.errors import DigestError
+
+
+class _Missing:
+    """Stands for what a name is not bound to."""
+
+
+MISSING: Final = _Missing()
+
+_DICTS = (dict, OrderedDict, defaultdict, Counter, types.MappingProxyType, types.SimpleNamespace)
+_SEQUENCES = (list, tuple, deque)
+_SETS = (set, frozenset)
+_DESCRIPTORS = (
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+)  # fmt: skip
+_BEHAVIOURS = (
+    types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.ModuleType, type, property, staticmethod,
+    classmethod, functools.partial, functools.partialmethod, functools.cached_property, functools.singledispatchmethod,
+    functools._lru_cache_wrapper, types.SimpleNamespace, types.MappingProxyType, *_DESCRIPTORS,
+)  # fmt: skip
+_OPAQUE = {
+    "_thread": ("lock", "RLock", "_local", "_localdummy"),
+    "threading": ("Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier", "_RLock", "local", "Thread"),
+    "logging": ("Logger", "RootLogger", "LoggerAdapter", "Handler", "PlaceHolder"),
+    "io": ("IOBase",), "_io": ("_IOBase",), "_contextvars": ("ContextVar",), "_weakref": ("ReferenceType",),
+    "weakref": ("ReferenceType", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "finalize"),
+    "multiprocessing.synchronize": ("SemLock", "Condition", "Event"), "asyncio.locks": ("Lock", "Event", "Condition"),
+    "tempfile": ("_TemporaryFileWrapper",), "concurrent.futures._base": ("Executor",),
+}  # fmt: skip
+_COUNTED = (
+    int, float, complex, str, bytes, bool, list, dict, set, bytearray, deque, Counter, defaultdict, OrderedDict,
+)  # fmt: skip
+"""Types whose methods and operators only change the value itself."""
+_INNER = ("__wrapped__", "py_func", "pyfunc", "func", "fn")
+_OWN_WAYS = frozenset("__getstate__ __reduce__ __reduce_ex__ __getnewargs__ __getnewargs_ex__".split())
+
+
+def full_name(thing: Any) -> str:
+    """Return what people know a thing by: ``module.qualname``, or its type."""
+    name = getattr(thing, "__qualname__", None)
+    module = getattr(thing, "__module__", None)
+    return f"{module}.{name}" if isinstance(name, str) and isinstance(module, str) else type(thing).__qualname__
+
+
+def content(cell: types.CellType) -> Any:
+    """Return what a cell holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
+
+
+# -- whose it is
+
+
+def owner_of_function(func: types.FunctionType) -> Owner | None:
+    """Return whose the code of a function is."""
+    file = func.__code__.co_filename
+    if file.startswith("<") and not file.startswith("<frozen"):  # made at run time: whoever's namespace it lives in
+        name = func.__globals__.get("__name__")
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        return owner_of_module(str(name)) if module is not None and vars(module) is func.__globals__ else None
+    return owner_of_file(file)
+
+
+def owner_of_class(kind: type) -> Owner | None:
+    """Return whose a class is; None also for one of a library's that was patched."""
+    owner = owner_of_module(str(kind.__module__))
+    if owner is None:
+        return None
+    if not kind.__flags__ & 1 << 9:  # written in C: nobody can patch it
+        return owner
+    from resultstore._identity.instances import _vouched
+
+    return owner if _vouched(kind) is not None else None
+
+
+def is_users_own(value: Any) -> bool:
+    """Say whether a function or class that was found in a library is not the library's."""
+    if type(value) is types.FunctionType:
+        return owner_of_function(value) is None
+    return isinstance(value, type) and value.__flags__ & 1 << 9 != 0 and owner_of_module(value.__module__) is None
+
+
+def is_its_own(func: types.FunctionType) -> bool:
+    """Say whether a library's function was defined in the library, not made around something at run time."""
+    top = str(func.__globals__.get("__name__")).partition(".")[0]
+    found: Any = sys.modules.get(func.__module__ or "")
+    for part in func.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is func and func.__module__.partition(".")[0] == top
+
+
+def plain_module(name: str, owner: Owner) -> str:
+    """Return a module's name as it enters digests; the standard library's parts move between versions."""
+    return name.partition(".")[0].lstrip("_") if owner is STANDARD else name
+
+
+def foreign_name(value: Any) -> tuple[str, str, Owner] | None:
+    """Return module, name and owner of a function without Python code that its module vouches for."""
+    if isinstance(value, _DESCRIPTORS):
+        home = value.__objclass__ if hasattr(value, "__objclass__") else type(value)
+        owner = owner_of_module(home.__module__)
+        return (home.__module__, value.__qualname__, owner) if owner is not None else None
+    found = owner_of(value)
+    if found is not None:
+        module, name, version = found
+        return module, name, owner_of_module(module) or Owner(module.partition(".")[0], version)
+    if type(value).__module__ in ("typing", "types") and not isinstance(value, _BEHAVIOURS + _DICTS):
+        return "typing", repr(value), STANDARD  # such as Optional[int]
+    return None
+
+
+# -- what it is made of
+
+
+def defaults_of(func: types.FunctionType) -> list[tuple[str, Any]]:
+    """Return a function's defaults by parameter."""
+    code, defaults = func.__code__, func.__defaults__ or ()
+    positional = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    return [*zip(positional, defaults, strict=True), *sorted((func.__kwdefaults__ or {}).items())]
+
+
+def wrapper_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
+    """Take apart what the language and functools make around functions, or return None."""
+    kind = type(value)
+    if kind in (functools.partial, functools.partialmethod):
+        parts = [("function", value.func)]
+        parts += [(f"argument {i}", part) for i, part in enumerate(value.args)]
+        return (kind.__name__, len(value.args)), parts + [
+            (f"keyword {k}", v) for k, v in sorted(value.keywords.items())
+        ]
+    if kind is types.MethodType:
+        return ("method",), [("function", value.__func__), ("self", value.__self__)]
+    if kind in (staticmethod, classmethod):
+        return (kind.__name__,), [("function", value.__func__)]
+    if kind is property:
+        accessors = (("get", value.fget), ("set", value.fset), ("delete", value.fdel))
+        return ("property",), [(label, part) for label, part in accessors if part is not None]
+    if kind is functools.cached_property:
+        return ("cached_property",), [("function", value.func)]
+    if kind is functools._lru_cache_wrapper:
+        return ("lru_cache", repr(value.cache_parameters())), [("function", value.__wrapped__)]
+    if kind is functools.singledispatchmethod:
+        return ("singledispatchmethod",), registry_of(value.dispatcher) or []
+    if kind is types.BuiltinFunctionType and not isinstance(value.__self__, (types.ModuleType, type, type(None))):
+        return ("method", value.__name__), [("self", value.__self__)]
+    enum = sys.modules.get("enum")
+    if enum is not None and isinstance(value, enum.Enum):
+        return ("member", str(value.name)), [("class", kind)]
+    return None
+
+
+def registry_of(func: Any) -> list[tuple[str, Any]] | None:
+    """Return the functions of a ``functools.singledispatch`` by the types that they serve, or None for another."""
+    registry = getattr(func, "registry", None)
+    if not isinstance(registry, types.MappingProxyType) or not hasattr(func, "dispatch"):
+        return None
+    return sorted((f"for {kind.__module__}.{kind.__qualname__}", part) for kind, part in registry.items())
+
+
+def is_opaque(value: Any) -> bool:
+    """Say whether a value counts by its type alone: a handle, or a mark without content."""
+    return type(value) is object or _is_opaque_type(type(value))
+
+
+@functools.cache
+def _is_opaque_type(kind: Any) -> bool:
+    return any(base.__name__ in _OPAQUE.get(str(base.__module__), ()) for base in kind.__mro__)
+
+
+@functools.cache
+def _is_data_type(kind: Any) -> bool:
+    if kind in LEAVES or kind in NODES:
+        return True
+    if issubclass(kind, _BEHAVIOURS) or _is_opaque_type(kind) or kind is object:
+        return False
+    return owner_of_module(str(kind.__module__)) is not None
+
+
+def is_data(value: Any) -> bool:
+    """Say whether a value holds data only: no functions, and nothing of the user's own classes."""
+    stack, seen = [value], set()
+    while stack:
+        part = stack.pop()
+        kind = type(part)
+        if kind in _DICTS or kind in _SEQUENCES or kind in _SETS:
+            if kind in (types.MappingProxyType, types.SimpleNamespace):
+                return False
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+            elements = [*part, *part.values()] if isinstance(part, dict) else part
+            if not LEAVES.keys() >= set(map(type, elements)):
+                stack.extend(elements)
+            if kind is defaultdict:
+                stack.append(part.default_factory)
+        elif not _is_data_type(kind):
+            return False
+    return True
+
+
+def container_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
+    """Take a built-in container apart, or return None; what a label stands for does not depend on any order of sets."""
+    kind = type(value)
+    if kind in _SEQUENCES:
+        return len(value), [(f"[{i}]", part) for i, part in enumerate(value)]
+    if kind in _SETS:
+        parts = sorted((f"{{{_key_label(part)}}}", part) for part in value)
+        return tuple(label for label, _ in parts), parts
+    if kind in _DICTS:
+        items = vars(value) if kind is types.SimpleNamespace else value
+        pairs = sorted((_key_label(key), key, part) for key, part in items.items())
+        parts = [(f"[{label}]", part) for label, _, part in pairs]
+        parts += [(f"key {label}", key) for label, key, _ in pairs if type(key) not in LEAVES]
+        if kind is defaultdict:
+            parts.append(("default_factory", value.default_factory))
+        return tuple(label for label, _, _ in pairs), parts
+    return None
+
+
+def _key_label(key: Any) -> str:
+    if type(key) in (str, int, bool, type(None)):
+        return repr(key)
+    if isinstance(key, (type, types.FunctionType)):
+        return f"{key.__module__}.{key.__qualname__}"
+    enum = sys.modules.get("enum")
+    if enum is not None and isinstance(key, enum.Enum):
+        return f"{type(key).__qualname__}.{key.name}"
+    return encode(key).hex()
+
+
+def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]:
+    """Take an instance apart as pickle would: what it is restored from, and the containers in which that lies.
+
+    The containers are None where the class has ways of its own, so that only asking again can tell.
+    """
+    kind = type(value)
+    reduced = value.__reduce_ex__(4)
+    if type(reduced) is not tuple:
+        raise DigestError(f"a {kind.__qualname__} says only by which name it can be found")
+    make, args, state, items, pairs = (*reduced, None, None, None)[:5]
+    parts: list[tuple[str, Any]] = []
+    if make is copyreg.__newobj__:  # type: ignore[attr-defined]
+        args = args[1:]
+    elif make is not copyreg.__newobj_ex__:  # type: ignore[attr-defined]
+        parts.append(("made by", make))
+    parts += [(f"argument {i}", part) for i, part in enumerate(args) if part is not kind]
+    slots = None
+    if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
+        state, slots = state
+    for mapping in (state, slots):
+        if type(mapping) is dict:
+            parts += [(f".{name}", part) for name, part in sorted(mapping.items(), key=lambda item: str(item[0]))]
+        elif mapping is not None:
+            parts.append(("state", mapping))
+    parts += [(f"[{i}]", part) for i, part in enumerate(items or ())]
+    parts += [(f"[{_key_label(key)}]", part) for key, part in pairs or ()]
+    plain: Any = object.__reduce_ex__
+    own = any(
+        not _OWN_WAYS.isdisjoint(vars(base)) and owner_of_module(base.__module__) is None for base in kind.__mro__
+    )
+    if own or slots is not None or kind.__reduce_ex__ is not plain or not hasattr(value, "__dict__"):
+        return parts, None
+    watched: list[Any] = [vars(value)]
+    if isinstance(value, (list, dict, set, deque)):
+        watched.append(value)
+    return parts, watched
+
+
+def part_name(name: str, label: str, part: Any) -> str:
+    """Return what a part of an instance is known by."""
+    return full_name(part) if label in ("class", "made by") else f"{name}{label if label[0] in '.[' else ' ' + label}"
+
+
+def wrapped_function(value: Any) -> Any:
+    """Return the user's function inside a library's object that has no digest itself, or None."""
+    if owner_of_module(str(type(value).__module__)) is None:
+        return None
+    for name in _INNER:
+        inner = getattr(value, name, None)
+        if type(inner) is types.FunctionType:
+            return inner
+    return None
+
+
+def static_attribute(value: Any, attribute: str) -> tuple[list[Any], Any] | None:
+    """Look an attribute up where nothing of its owner's code takes part: where it was looked for, and its value.
+
+    None where a property, a method or ``__getattr__`` has a word to say: then the whole owner counts.
+    """
+    if type(value) is types.SimpleNamespace:
+        return ([vars(value)], vars(value)[attribute]) if attribute in vars(value) else None
+    if type(value) is types.FunctionType:
+        return ([vars(value)], vars(value)[attribute]) if attribute in vars(value) else None
+    if type(value) is not type:
+        return None
+    spaces = []
+    for base in value.__mro__:
+        spaces.append(vars(base))
+        if attribute in vars(base):
+            found = vars(base)[attribute]
+            if type(found) is staticmethod:
+                return spaces, found.__func__
+            plain = not (callable(found) or hasattr(type(found), "__get__"))
+            return (spaces, found) if plain and attribute[:2] != "__" else None
+    return None
+
+
+def is_only_written(value: Any, path: tuple[str, ...]) -> bool:
+    """Say whether writing to what a path of attributes leads to changes nothing else.
+
+    A step that ends in ``=`` is the attribute that is set.
+    """
+    for step in path:
+        attribute = step.removesuffix("=")
+        if not hasattr(value, "__dict__") or isinstance(value, (types.ModuleType, types.FunctionType, type)):
+            return False
+        if not all(base is object or _leaves_alone(vars(base), attribute) for base in type(value).__mro__):
+            return False
+        if step != attribute:
+            return True
+        value = vars(value).get(attribute, MISSING)
+    return type(value) in _COUNTED
+
+
+def _leaves_alone(space: Any, attribute: str) -> bool:
+    """Say whether a class leaves setting and getting an attribute to Python."""
+    ways = {"__setattr__", "__getattribute__", "__getattr__"} & space.keys()
+    return not ways and not hasattr(type(space.get(attribute)), "__set__")
+
+
+def lazy_attribute(module: types.ModuleType, attribute: str) -> Any:
+    """Return what a module brings when it is asked: a submodule, or by a ``__getattr__`` of its own."""
+    try:
+        return getattr(module, attribute)
+    except Exception:  # it is anyone's code
+        return MISSING

@@ -1,0 +1,152 @@
+"""Whose code is it: the standard library's, an installed distribution's, or the user's own.
+
+A file belongs to a distribution if it lies on ``sys.path`` beside a ``.dist-info`` whose ``RECORD`` names it, and
+the installation is not editable. Then its name and version stand for its code. Everything else may be edited at
+any time, and is known by its code. No list of all distributions is made: only directories on the way are read.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from typing import NamedTuple
+
+
+class Owner(NamedTuple):
+    """The distribution that a file belongs to; of the standard library both are empty."""
+
+    name: str
+    version: str
+
+
+STANDARD = Owner("", "")
+
+
+@functools.cache
+def owner_of_file(path: str) -> Owner | None:
+    """Return whose a source file is, or None for what may be edited."""
+    if path.startswith("<frozen "):
+        return STANDARD
+    if path.startswith("<"):
+        return None
+    real = os.path.realpath(path)
+    for root in _roots(tuple(sys.path)):
+        if real.startswith(root + os.sep):
+            owner = _owner_in(root, real[len(root) + 1 :].replace(os.sep, "/"))
+            if owner is not None:
+                return owner
+    inside = any(real.startswith(root + os.sep) for root in _standard_roots())
+    return STANDARD if inside and not {"site-packages", "dist-packages"} & set(real.split(os.sep)) else None
+
+
+def owner_of_module(name: str) -> Owner | None:
+    """Return whose a module is; None for the user's own, and for what is not imported."""
+    if name in ("__main__", "__mp_main__"):
+        return None
+    top = name.partition(".")[0]
+    module = sys.modules.get(name)
+    if module is None:
+        module = sys.modules.get(top)
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str):
+        # Built in, or frozen, or a namespace package, whose parts lie in its path.
+        if top in sys.stdlib_module_names and (module is None or _is_built_in(module)):
+            return STANDARD
+        places = list(getattr(module, "__path__", ()))
+        return owner_of_file(os.path.join(places[0], "__init__.py")) if places else None
+    return owner_of_file(file)
+
+
+def owner_of_import(name: str) -> Owner | None:
+    """Return whose a module is that need not be imported yet, and is not imported for that."""
+    top = name.partition(".")[0]
+    if top in sys.modules:
+        return owner_of_module(name)
+    if top in sys.stdlib_module_names:
+        return STANDARD
+    import importlib.util
+
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    origin = None if spec is None else spec.origin
+    return owner_of_file(origin) if origin is not None else None
+
+
+def _is_built_in(module: object) -> bool:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin in ("built-in", "frozen") or module is sys
+
+
+@functools.cache
+def _standard_roots() -> tuple[str, ...]:
+    import sysconfig
+
+    return tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
+
+
+@functools.lru_cache(maxsize=16)
+def _roots(path: tuple[str, ...]) -> list[str]:
+    """Return the real directories that modules are looked for in, innermost first."""
+    return sorted(
+        {os.path.realpath(entry or os.curdir) for entry in path if os.path.isdir(entry or os.curdir)}, key=len
+    )[::-1]
+
+
+def _owner_in(root: str, relative: str) -> Owner | None:
+    distributions = _distributions(root)
+    if not distributions:
+        return None
+    top = _normal(relative.partition("/")[0].partition(".")[0])
+    for normal in sorted(distributions, key=lambda name: name != top):  # most often they have one name
+        name, version, folder = distributions[normal]
+        record = _record(os.path.join(root, folder))
+        if record is None:
+            if normal == top:  # an older kind of installation, which keeps no list
+                return Owner(name, version)
+        elif f"\n{relative},".encode() in record:
+            return None if _is_editable(os.path.join(root, folder)) else Owner(name, version)
+    return None
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+@functools.cache
+def _distributions(root: str) -> dict[str, tuple[str, str, str]]:
+    """Return the distributions installed in a directory: normalised name -> (name, version, folder)."""
+    found = {}
+    try:
+        entries = os.listdir(root)
+    except OSError:
+        return {}
+    for folder in entries:
+        stem, extension = os.path.splitext(folder)
+        if extension in (".dist-info", ".egg-info"):
+            name, _, version = stem.partition("-")
+            if extension == ".dist-info" or _normal(name) not in found:
+                found[_normal(name)] = (name, re.sub(r"-py\d.*$", "", version), folder)
+    return found
+
+
+@functools.cache
+def _record(folder: str) -> bytes | None:
+    try:
+        with open(os.path.join(folder, "RECORD"), "rb") as file:
+            return b"\n" + file.read().replace(b'"', b"")
+    except OSError:
+        return None
+
+
+@functools.cache
+def _is_editable(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, "direct_url.json"), "rb") as file:
+            text = file.read()
+    except OSError:
+        return False
+    return re.search(rb'"editable"\s*:\s*true', text) is not None

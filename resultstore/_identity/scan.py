@@ -1,0 +1,325 @@
+"""What a code object refers to: the names that it reads, and how far it reaches through their attributes.
+
+Read off the bytecode, nested code included, in one pass of pure Python (1 us an instruction where ``dis``
+takes 5), and remembered for each code object.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from opcode import opname
+from typing import Any, NamedTuple
+
+GLOBAL, FREE, IMPORT = "global", "closure variable", "import"
+
+_IGNORED = frozenset(
+    "CACHE EXTENDED_ARG RESUME PRECALL PUSH_NULL NOP KW_NAMES COPY_FREE_VARS MAKE_CELL NOT_TAKEN".split()
+)
+_LOAD_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
+_LOAD_FREE = frozenset(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"))
+_STORE = {"STORE_FAST": "local", "STORE_NAME": "local", "STORE_DEREF": FREE, "STORE_GLOBAL": GLOBAL}
+_WRITERS = frozenset("append appendleft add extend update insert clear discard remove".split())
+_CHANGERS = _WRITERS | frozenset("setdefault pop popitem popleft move_to_end sort reverse".split())
+_BY_NAME = frozenset(("getattr", "hasattr"))
+_WHOLE_NAMESPACE = frozenset(("globals", "eval", "exec", "vars", "locals"))
+_IN_PLACE = 13  # of BINARY_OP: += and its like follow the plain operators
+_SUBSCRIPT = 26  # of BINARY_OP, from Python 3.14 on
+
+_OF_THE_MODULE = frozenset(
+    "__annotations__ __builtins__ __cached__ __debug__ __doc__ __file__ __loader__ __name__ __package__ __path__ "
+    "__spec__".split()
+)
+"""What says where code stands, not what it does."""
+
+Token = tuple[str, Any, Any]
+
+
+class Reference(NamedTuple):
+    """One name that code reads."""
+
+    space: str
+    """``GLOBAL``, ``FREE`` or ``IMPORT``."""
+    name: Any
+    """The name; of an import (module, level, name taken from it or None)."""
+    chain: tuple[str, ...]
+    """The attributes that are taken from it, one from the other."""
+    only_written: bool = False
+    """Whether its content goes nowhere: a log that is appended to, a counter that is increased."""
+
+
+class References(NamedTuple):
+    """All that a code object refers to, nested code included."""
+
+    reads: tuple[Reference, ...]
+    """In an order that depends on names only."""
+    written: frozenset[tuple[str, str]]
+    """Space and name of what the code may change."""
+    whole_namespace: bool
+    """Whether any global may be read, as by ``eval``."""
+
+
+@functools.lru_cache(maxsize=4096)
+def references(code: types.CodeType) -> References:
+    """Return what a code object refers to."""
+    scan = _Scan()
+    scan.look(code, {})
+    order = sorted(scan.reads, key=lambda r: (r.space, str(r.name), r.chain, r.only_written))
+    return References(tuple(order), frozenset(scan.written), scan.whole_namespace)
+
+
+class _Scan:
+    def __init__(self) -> None:
+        self.reads: set[Reference] = set()
+        self.written: set[tuple[str, str]] = set()
+        self.whole_namespace = False
+
+    def look(self, code: types.CodeType, outer: dict[str, set[tuple[Any, ...]]]) -> None:
+        tokens = _tokens(code)
+        imports = {name: set(found) for name, found in outer.items()}
+        for i, (kind, value, _) in enumerate(tokens):
+            if kind == "import":
+                self._import(tokens, i, value, imports)
+        for i, (kind, name, space) in enumerate(tokens):
+            if kind == "load" and (space != "local" or name in imports):
+                self._load(tokens, i, space, name, imports)
+            elif kind == "store" and space != "local":
+                self.written.add((space, name))
+        if any(kind == "op" and name in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR") for kind, name, _ in tokens):
+            self.written.update((space, name) for kind, name, space in tokens if kind == "load" and space != "local")
+        # What a nested function may find in cells of this one.
+        shared = {name: found for name, found in imports.items() if name in code.co_cellvars or name in outer}
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self.look(constant, shared)
+
+    def _import(self, tokens: list[Token], i: int, module: str, imports: dict[str, set[tuple[Any, ...]]]) -> None:
+        """Note which variables an ``import`` statement binds, and to what."""
+        level = tokens[i - 2][1] if i >= 2 and tokens[i - 2][0] == "const" else 0
+        fromlist = tokens[i - 1][1] if i >= 1 and tokens[i - 1][0] == "const" else None
+        after = tokens[i + 1 :]
+        if not fromlist:
+            # ``import a.b`` binds a; ``import a.b as c`` takes b from it first.
+            steps, k = [], 0
+            while k < len(after) and (after[k][0] == "from" or after[k][1] in ("SWAP", "POP_TOP")):
+                steps += [after[k][1]] if after[k][0] == "from" else []
+                k += 1
+            top = module if steps else module.partition(".")[0]
+            self._bind(after, k, (module, level, None, top), imports)
+            return
+        for k in range(0, len(after) - 1, 2):
+            if after[k][0] != "from":
+                break
+            self._bind(after, k + 1, (module, level, after[k][1], module), imports)
+
+    def _bind(
+        self, after: list[Token], k: int, found: tuple[Any, ...], imports: dict[str, set[tuple[Any, ...]]]
+    ) -> None:
+        if k < len(after) and after[k][0] == "store":
+            imports.setdefault(after[k][1], set()).add(found)
+
+    def _load(
+        self, tokens: list[Token], i: int, space: str, name: str, imports: dict[str, set[tuple[Any, ...]]]
+    ) -> None:
+        chain, after = _chain(tokens, i + 1)
+        if space != "local":
+            if chain and chain[-1] in _CHANGERS:
+                self.written.add((space, name))
+            path = _written_path(tokens, i, space, name, chain, after)
+            if path is not None:
+                self.reads.add(Reference(space, name, path, only_written=True))
+                self.written.add((space, name))
+                return
+        if space == GLOBAL and name in _OF_THE_MODULE:
+            return
+        if space == GLOBAL and not chain:
+            if name == "globals" and _is_constant_key(tokens, after):
+                self.reads.add(Reference(GLOBAL, tokens[after + 1][1], ()))
+                return
+            if name in _WHOLE_NAMESPACE:
+                self.whole_namespace = True
+        if _names_an_attribute(tokens, i, after):
+            chain = (*chain, tokens[after][1])
+        for module, level, taken, top in imports.get(name, ()):
+            self.reads.add(Reference(IMPORT, (module, level, taken, top), chain))
+        if space != "local":
+            self.reads.add(Reference(space, name, chain))
+        target = _import_by_name(tokens, name, chain, after)
+        if target is not None:
+            self.reads.add(Reference(IMPORT, (target, 0, None, target), ()))
+
+
+def _chain(tokens: list[Token], i: int) -> tuple[tuple[str, ...], int]:
+    """Return the attributes taken at once, and where the tokens go on."""
+    chain = []
+    while i < len(tokens) and tokens[i][0] == "attr":
+        chain.append(tokens[i][1])
+        i += 1
+    return tuple(chain), i
+
+
+def _is(tokens: list[Token], i: int, *ops: str) -> bool:
+    return 0 <= i < len(tokens) and tokens[i][0] == "op" and tokens[i][1] in ops
+
+
+def _is_simple(tokens: list[Token], i: int) -> bool:
+    return 0 <= i < len(tokens) and tokens[i][0] in ("load", "const")
+
+
+def _written_path(
+    tokens: list[Token], i: int, space: str, name: str, chain: tuple[str, ...], after: int
+) -> tuple[str, ...] | None:
+    """Return the attributes to what is only written to, whose content goes nowhere else; None where it is read.
+
+    An attribute that is set itself ends in ``=``.
+    """
+    if chain and chain[-1] in _WRITERS and _is_discarded(tokens, after):  # log.append(x), whose answer nobody takes
+        return chain[:-1]
+    if _is_simple(tokens, after):
+        if _is(tokens, after + 1, "STORE_SUBSCR", "DELETE_SUBSCR"):  # seen[x] = y
+            return chain
+        copies = after + 1
+        if (  # count[x] += 1
+            _is(tokens, copies, "COPY") and _is(tokens, copies + 1, "COPY") and _is(tokens, copies + 2, "BINARY_SUBSCR")
+        ):
+            return chain
+        if (
+            not chain
+            and _is(tokens, after + 1, "IN_PLACE")
+            and tokens[after + 2 : after + 3] == [("store", name, space)]
+        ):
+            return ()  # count += 1
+    if _is(tokens, after, "STORE_ATTR"):  # state.last = x
+        return (*chain, f"{tokens[after][2]}=")
+    if (
+        _is(tokens, after, "COPY") and tokens[after + 1 : after + 2] and tokens[after + 1][0] == "attr"
+    ):  # state.count += 1
+        attribute = tokens[after + 1][1]
+        if (
+            _is_simple(tokens, after + 2)
+            and _is(tokens, after + 3, "IN_PLACE")
+            and _is(tokens, after + 4, "SWAP")
+            and tokens[after + 5 : after + 6] == [("op", "STORE_ATTR", attribute)]
+        ):
+            return (*chain, f"{attribute}=")
+    return None
+
+
+def _is_discarded(tokens: list[Token], i: int) -> bool:
+    """Say whether a call whose arguments begin here is a statement of its own.
+
+    Followed are arguments without jumps, by the depth of the stack.
+    """
+    depth = 1  # the method
+    while i < len(tokens):
+        kind, name, argument = tokens[i]
+        if kind in ("load", "const"):
+            depth += 1
+        elif kind == "attr":
+            pass
+        elif kind == "op" and name in ("CALL", "CALL_KW"):
+            depth -= argument + (name == "CALL_KW")
+            if depth <= 1:
+                return depth == 1 and _is(tokens, i + 1, "POP_TOP")
+        elif kind == "op" and name in ("BINARY_OP", "IN_PLACE", "BINARY_SUBSCR", "COMPARE_OP", "IS_OP", "CONTAINS_OP"):
+            depth -= 1
+        elif kind == "op" and name in ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_STRING"):
+            depth -= argument - 1
+        elif kind == "op" and name == "BUILD_MAP":
+            depth -= 2 * argument - 1
+        elif kind == "op" and name == "BUILD_CONST_KEY_MAP":
+            depth -= argument
+        elif kind == "op" and name in ("LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE"):
+            depth -= 1
+        elif kind == "op" and name == "FORMAT_VALUE":
+            depth -= bool(argument & 4)
+        elif kind != "op" or name not in ("UNARY_NEGATIVE", "UNARY_NOT", "FORMAT_SIMPLE", "CONVERT_VALUE"):
+            return False
+        i += 1
+    return False
+
+
+def _is_constant_key(tokens: list[Token], after: int) -> bool:
+    """Say whether a call without arguments is subscribed with a text: ``globals()["x"]``."""
+    return (
+        _is(tokens, after, "CALL")
+        and after + 1 < len(tokens)
+        and tokens[after + 1][0] == "const"
+        and isinstance(tokens[after + 1][1], str)
+        and _is(tokens, after + 2, "BINARY_SUBSCR")
+    )
+
+
+def _names_an_attribute(tokens: list[Token], i: int, after: int) -> bool:
+    """Say whether this is the first argument of ``getattr(x, "name")``."""
+    return (
+        i > 0
+        and tokens[i - 1][0] == "load"
+        and tokens[i - 1][1] in _BY_NAME
+        and tokens[i - 1][2] == GLOBAL
+        and after + 1 < len(tokens)
+        and tokens[after][0] == "const"
+        and isinstance(tokens[after][1], str)
+    )
+
+
+def _import_by_name(tokens: list[Token], name: str, chain: tuple[str, ...], after: int) -> str | None:
+    """Return the module that ``import_module("x")`` or ``__import__("x")`` brings, where a text says so."""
+    by_name = chain[-1:] == ("import_module",) or (not chain and name in ("import_module", "__import__"))
+    if by_name and after < len(tokens) and tokens[after][0] == "const" and isinstance(tokens[after][1], str):
+        return str(tokens[after][1])
+    return None
+
+
+def _tokens(code: types.CodeType) -> list[Token]:
+    """Return the instructions of a code object as (kind, value, space or argument), without what does not matter."""
+    names, consts = code.co_names, code.co_consts
+    variables = (*code.co_varnames, *(n for n in code.co_cellvars if n not in code.co_varnames), *code.co_freevars)
+    tokens: list[Token] = []
+    bytecode = code.co_code
+    extended = 0
+    for i in range(0, len(bytecode), 2):
+        name, argument = opname[bytecode[i]], bytecode[i + 1] | extended
+        extended = argument << 8 if name == "EXTENDED_ARG" else 0
+        if name in _IGNORED:
+            continue
+        if name in _LOAD_GLOBAL:
+            token: Token = ("load", names[argument >> 1 if name == "LOAD_GLOBAL" else argument], GLOBAL)
+        elif name in ("LOAD_ATTR", "LOAD_METHOD"):
+            token = (
+                "attr",
+                names[argument >> 1 if name == "LOAD_ATTR" and sys.version_info >= (3, 12) else argument],
+                0,
+            )
+        elif name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+            token = ("const", consts[argument] if name == "LOAD_CONST" else argument, 0)
+        elif name in _LOAD_FREE:
+            token = ("load", variables[argument], FREE)
+        elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
+            tokens.append(("load", variables[argument >> 4], "local"))
+            token = ("load", variables[argument & 15], "local")
+        elif name == "STORE_FAST_LOAD_FAST":
+            tokens.append(("store", variables[argument >> 4], "local"))
+            token = ("load", variables[argument & 15], "local")
+        elif name == "STORE_FAST_STORE_FAST":
+            tokens.append(("store", variables[argument >> 4], "local"))
+            token = ("store", variables[argument & 15], "local")
+        elif name.startswith("LOAD_FAST"):
+            # From Python 3.13 on a cell that is handed to a nested function is loaded like this, its content never.
+            is_cell = variables[argument] in code.co_cellvars
+            token = ("op", "LOAD_CLOSURE", 0) if is_cell else ("load", variables[argument], "local")
+        elif name in _STORE:
+            by_name = name in ("STORE_NAME", "STORE_GLOBAL")
+            token = ("store", (names if by_name else variables)[argument], _STORE[name])
+        elif name == "IMPORT_NAME":
+            token = ("import", names[argument], 0)
+        elif name == "IMPORT_FROM":
+            token = ("from", names[argument], 0)
+        elif name == "BINARY_OP":
+            what = "IN_PLACE" if _IN_PLACE <= argument < _SUBSCRIPT else "BINARY_OP"
+            token = ("op", "BINARY_SUBSCR" if argument == _SUBSCRIPT else what, 0)
+        else:
+            token = ("op", name, names[argument] if name == "STORE_ATTR" else argument)
+        tokens.append(token)
+    return tokens

@@ -1,0 +1,98 @@
+"""Who answers for a class or a function: an installed distribution, or the standard library, by name and version."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from resultstore._identity.names import is_reachable, origin_of, version_of
+
+COMPILED = frozenset(
+    {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+     types.MethodDescriptorType, types.MethodWrapperType, types.WrapperDescriptorType}
+)  # fmt: skip
+_CACHE = type(functools.lru_cache(len))
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not set for types that are compiled into Python itself
+
+
+def vouched(thing: Any) -> tuple[str, str, str] | None:
+    """Return module, name and version of what an installed distribution or the standard library has under its name.
+
+    None for what was patched: a function, or a method of a class, whose code lies elsewhere.
+    """
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    if module == "builtins" and isinstance(thing, type) and not thing.__flags__ & _HEAP:
+        return module, name, ""  # compiled into Python, such as NoneType, which no module shows
+    if not is_reachable(thing):
+        return None
+    if isinstance(thing, type):
+        is_whole = all(_is_installed(m, thing) and _belongs(n, m, thing) for n, m in vars(thing).items())
+    else:
+        is_whole = _is_installed(thing, thing)
+    if not is_whole:
+        return None  # patched
+    version = version_of(module.partition(".")[0])
+    return None if version is None else (module, name, version)
+
+
+def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool:
+    """Say whether a function, or what hangs on a class, is a distribution's or the standard library's own.
+
+    ``owner`` is the class or function that is to be vouched for.
+    """
+    kind = type(member)
+    if any(member is outer for outer in inside):
+        return True  # a function that closes over itself
+    inside = (*inside, member)
+    if kind is types.FunctionType:
+        return _lies_installed(member, owner) and all(
+            _is_installed(inner, owner, inside) for inner in _callables_in(member)
+        )
+    if kind in (staticmethod, classmethod):
+        return _is_installed(member.__func__, owner, inside)
+    if kind is property:
+        parts = (member.fget, member.fset, member.fdel)
+        return all(part is None or _is_installed(part, owner, inside) for part in parts)
+    if isinstance(member, type):
+        return version_of(member.__module__.partition(".")[0]) is not None
+    if kind in COMPILED or not (callable(member) or hasattr(kind, "__get__")):
+        return True
+    if kind is functools.cached_property:
+        return _is_installed(member.func, owner, inside)
+    if kind is _CACHE:
+        return _is_installed(member.__wrapped__, owner, inside)
+    # A descriptor or callable of the distribution's own making; of any other, such as a partialmethod or a
+    # mock, nobody knows what it holds.
+    top = owner.__module__.partition(".")[0]
+    return kind.__module__.partition(".")[0] == top and version_of(top) is not None
+
+
+def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
+    file = func.__code__.co_filename
+    if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
+        return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
+    # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.
+    origins = ("installed", "standard") if version_of(owner.__module__.partition(".")[0]) == "" else ("installed",)
+    return origin_of(file) in origins
+
+
+def _callables_in(func: types.FunctionType) -> Iterator[Any]:
+    """Yield what a wrapper closes over and may call: the code that it runs in the end."""
+    for cell in func.__closure__ or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            if callable(cell.cell_contents):
+                yield cell.cell_contents
+
+
+def _belongs(name: str, member: Any, kind: type) -> bool:
+    """Say whether a method was defined in this class, not put there from another."""
+    func = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
+    if not isinstance(func, types.FunctionType):
+        return True
+    outer, _, last = func.__qualname__.rpartition(".")
+    return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")

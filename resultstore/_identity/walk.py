@@ -1,0 +1,385 @@
+"""One walk over a function or class and all that its behaviour depends on: a graph, and what to watch of it.
+
+Followed are the names that code really reads: globals, closure variables, imports inside of functions, and the
+attributes taken from modules. What belongs to an installed distribution counts as that distribution's name and
+version, the standard library by name alone; everything else by its code or its content.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from resultstore._identity import classes, kinds
+from resultstore._identity.code import code_digest
+from resultstore._identity.encoding import LEAVES, encode
+from resultstore._identity.graph import Node
+from resultstore._identity.kinds import MISSING
+from resultstore._identity.origins import STANDARD, Owner, owner_of_import, owner_of_module
+from resultstore._identity.scan import FREE, GLOBAL, Reference, references
+from resultstore._identity.watch import Watch, before_change
+from resultstore.errors import DigestError
+
+TRANSPARENT: dict[type, Callable[[Any], Any]] = {}
+"""Types that stand for a function they hold: `CachedFunction` is one."""
+
+PINNED: dict[type, Callable[[Any], str | None]] = {}
+"""For such types, the label that stands in for the function's code, or None."""
+
+
+class Walk:
+    """One walk. ``root`` is what was walked over, ``watch`` says later whether it still stands."""
+
+    def __init__(self, thing: Any, ignored: frozenset[str] = frozenset(), ignore_globals: Iterable[str] = ()) -> None:
+        self.watch = Watch()
+        self.untracked: list[tuple[str, str]] = []
+        """What has no digest, and why."""
+        self._ignored = ignored
+        self._ignore_globals = frozenset(ignore_globals)
+        self._nodes: dict[int, Node] = {}
+        self._distributions: dict[Owner, Node] = {}
+        self._members: dict[tuple[str, str], Node] = {}
+        self._todo: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._lenient = False
+        self._root_thing = thing
+        self.root = self.of(thing, kinds.full_name(thing))
+        while self._todo:
+            fill, arguments = self._todo.popleft()
+            self._lenient = bool(arguments[-1])
+            fill(*arguments[:-1])
+        self.watch.finish()
+
+    def _later(self, fill: Callable[..., None], *arguments: Any) -> None:
+        self._todo.append((fill, (*arguments, self._lenient)))
+
+    def _new(self, kind: str, name: str, local: Any, thing: Any = None) -> Node:
+        node = Node(kind, name, encode(local), thing)
+        if thing is not None:
+            self._nodes[id(thing)] = node
+            self.watch.kept.append(thing)
+        return node
+
+    # -- any value
+
+    def of(self, value: Any, name: str) -> Node:
+        """Return the node of a value; ``name`` is what people know it by."""
+        while type(value) in TRANSPARENT:
+            label = PINNED.get(type(value), _no_label)(value)
+            value = TRANSPARENT[type(value)](value)
+            if label is not None:
+                return Node("pinned", name, encode(("pinned", label)))
+        kind = type(value)
+        if kind in LEAVES and kind is not bytearray:
+            return Node("value", name, b"v" + LEAVES[kind](value), value)
+        known = self._nodes.get(id(value))
+        if known is not None:
+            return known
+        if value is MISSING:
+            return self._new("missing", name, "missing")
+        if kind is types.FunctionType:
+            return self._function(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if kind is types.ModuleType or isinstance(value, types.ModuleType):
+            return self._module(value)
+        parts = kinds.wrapper_parts(value)
+        if parts is not None:
+            return self._wrapper(value, name, *parts)
+        if kinds.is_opaque(value):
+            return self._new("value", name, ("opaque", kind.__qualname__), value)
+        foreign = kinds.foreign_name(value)
+        if foreign is not None:
+            return self._foreign(value, *foreign)
+        return self._value(value, name)
+
+    def _value(self, value: Any, name: str) -> Node:
+        if kinds.is_data(value):
+            try:
+                encoding = encode(value)
+            except (DigestError, RecursionError) as error:
+                return self._without_digest(value, name, error)
+            node = self._new("value", name, None, value)
+            node.local = b"v" + encoding
+            self.watch.add_value(value, encoding)
+            return node
+        parts = kinds.container_parts(value)
+        if parts is not None:
+            local, elements = parts
+            node = self._new("value", name, ("container", type(value).__qualname__, local), value)
+            self.watch.add_container(value)
+            self._later(self._fill, node, [(label, part, f"{name}{label}") for label, part in elements])
+            return node
+        return self._instance(value, name)
+
+    def _instance(self, value: Any, name: str) -> Node:
+        try:
+            parts, watched = kinds.instance_parts(value)
+        except Exception as error:  # it is anyone's code
+            return self._without_digest(value, name, error)
+        kind = type(value)
+        node = self._new("value", name, ("instance",), value)
+        if watched is None:
+            self.watch.looks_again = True
+        for container in watched or ():
+            self.watch.add_container(container)
+        parts = [("class", kind), *parts]
+        self._later(self._fill, node, [(label, part, kinds.part_name(name, label, part)) for label, part in parts])
+        return node
+
+    def _without_digest(self, value: Any, name: str, error: Exception) -> Node:
+        kind = type(value)
+        inner = kinds.wrapped_function(value)
+        if inner is not None:  # a library's object around a function: a jitted one, say
+            return self._wrapper(
+                value, name, ("around", kind.__module__, kind.__qualname__), [("function", inner)], kind
+            )
+        if not self._lenient:
+            problem = error.problem if isinstance(error, DigestError) else str(error)
+            self.untracked.append((name, problem))
+        return self._new("untracked", name, ("untracked", kind.__qualname__), value)
+
+    def _fill(self, node: Node, parts: Iterable[tuple[str, Any, str]]) -> None:
+        node.edges += [(label, self.of(part, name)) for label, part, name in parts]
+
+    # -- what is not the user's own
+
+    def _foreign(self, value: Any, module: str, name: str, owner: Owner) -> Node:
+        """Return the node of what a distribution or the standard library vouches for."""
+        node = self._new("foreign", f"{module}.{name}", ("foreign", kinds.plain_module(module, owner), name), value)
+        self._distribution(node, owner)
+        return node
+
+    def _distribution(self, node: Node, owner: Owner) -> None:
+        if owner is STANDARD or not owner.name:
+            return
+        if owner not in self._distributions:
+            self._distributions[owner] = self._new("distribution", owner.name, ("distribution", *owner))
+            self._distributions[owner].thing = owner.version
+        node.edges.append(("distribution", self._distributions[owner]))
+
+    def _wrapper(
+        self, value: Any, name: str, local: Any, parts: Iterable[tuple[str, Any]], owner: type | None = None
+    ) -> Node:
+        """Return the node of something that a library made around things that may be the user's own."""
+        node = self._new("wrapper", name, local, value)
+        if owner is not None:
+            self._distribution(node, owner_of_module(owner.__module__) or STANDARD)
+        keywords = getattr(value, "keywords", None)
+        if isinstance(keywords, dict):
+            self.watch.add_container(keywords)
+        self._later(self._fill, node, [(label, part, f"{name} {label}" if name else label) for label, part in parts])
+        return node
+
+    # -- functions
+
+    def _function(self, func: types.FunctionType) -> Node:
+        name = kinds.full_name(func)
+        owner = kinds.owner_of_function(func)
+        if owner is None:
+            node = self._new("function", name, None, func)
+            node.local = b"c" + code_digest(func.__code__)
+            self.watch.add_function(func)
+            self._later(self._fill_function, node, func)
+            return node
+        registry = kinds.registry_of(func)
+        if registry is not None:
+            self.watch.add_container(func.registry)  # type: ignore[attr-defined]
+            return self._wrapper(func, name, ("singledispatch",), registry)
+        node = self._foreign(
+            func, func.__globals__.get("__name__") or func.__module__, func.__code__.co_qualname, owner
+        )
+        if func.__closure__ and not kinds.is_its_own(func):
+            # A library's wrapper around what may be the user's function. What else it holds is its own business.
+            self.watch.add_function(func)
+            lenient, self._lenient = self._lenient, True
+            cells = zip(func.__code__.co_freevars, map(kinds.content, func.__closure__), strict=True)
+            self._later(self._fill, node, [(f"{FREE} {cell}", value, f"{name} {cell}") for cell, value in cells])
+            self._lenient = lenient
+        return node
+
+    def _fill_function(self, node: Node, func: types.FunctionType) -> None:
+        name = node.name
+        ignored = self._ignored if func is self._root_thing else frozenset()
+        for parameter, value in kinds.defaults_of(func):
+            if parameter not in ignored:
+                node.edges.append((f"default {parameter}", self.of(value, f"{name} default {parameter}")))
+        found = references(func.__code__)
+        scope = func.__globals__
+        cells = dict(zip(func.__code__.co_freevars, func.__closure__ or (), strict=True))
+        self.watch.written.update((id(scope), variable) for space, variable in found.written if space == GLOBAL)
+        self.watch.written.update(
+            (id(cells[variable]), "") for space, variable in found.written if space == FREE and variable in cells
+        )
+        for reference in found.reads:
+            self._reference(node, reference, scope, cells)
+        if found.whole_namespace:
+            self._later(self._fill_namespace, node, scope, str(scope.get("__name__")))
+
+    def _reference(
+        self, node: Node, reference: Reference, scope: dict[str, Any], cells: dict[str, types.CellType]
+    ) -> None:
+        space, variable, chain = reference.space, reference.name, reference.chain
+        if space == GLOBAL:
+            module = scope.get("__name__")
+            if variable in self._ignore_globals or f"{module}.{variable}" in self._ignore_globals:
+                return
+            found, name = self._global(scope, variable), f"{module}.{variable}"
+            if found is None:
+                return
+            (value,) = found
+        elif space == FREE:
+            if variable not in cells:
+                return  # a nested function's, found in a cell of this function itself
+            value = self._read(cells[variable], "", kinds.content(cells[variable]))
+            name = f"{node.name} closure variable {variable}"
+        else:
+            absolute, owner, top = _absolute(scope, *variable)
+            taken = variable[2]
+            name = variable = absolute if taken is None else f"{absolute}.{taken}"
+            if owner is not None and absolute not in sys.modules:
+                # Not imported for our sake: it counts by its distribution.
+                member = self._member(top if taken is None else absolute, (*filter(None, (taken,)), *chain), owner)
+                node.edges.append((".".join((f"{space} {name}", *chain)), member))
+                return
+            value = _imported(absolute, taken, top)
+            if taken is not None and owner is not None:
+                value, chain = sys.modules[absolute], (taken, *chain)  # by the name that is written, not by its home
+        if reference.only_written:
+            if kinds.is_only_written(value, chain):
+                return
+            chain = ()
+        label = ".".join((f"{space} {variable}", *chain))
+        target = self._follow(value, chain, name)
+        if label not in {known for known, _ in node.edges}:
+            node.edges.append((label, target))
+
+    def _global(self, scope: dict[str, Any], variable: str) -> tuple[Any] | None:
+        """Return a global's value, in a tuple; None for a builtin."""
+        value = scope.get(variable, MISSING)
+        self.watch.add_binding(scope, variable, value)
+        if value is not MISSING:
+            return (self._read(scope, variable, value),)
+        builtins = scope.get("__builtins__", {})
+        builtins = builtins if isinstance(builtins, dict) else vars(builtins)
+        value = builtins.get(variable, MISSING)
+        if value is not MISSING:
+            self.watch.add_binding(builtins, variable, value)
+            if type(value) is not types.FunctionType or kinds.owner_of_function(value) is not None:
+                return None
+        return (value,)
+
+    def _read(self, holder: Any, name: str, value: Any) -> Any:
+        """Return what a place stands for: what it held before the followed functions changed it."""
+        before = before_change(holder, name, value)
+        self.watch.add_read(holder, name, value, before)
+        return before
+
+    def _follow(self, value: Any, chain: tuple[str, ...], name: str) -> Node:
+        """Return the node of what a chain of attributes leads to, as far as it can be followed."""
+        for i, attribute in enumerate(chain):
+            if isinstance(value, types.ModuleType):
+                owner = owner_of_module(value.__name__)
+                module, space = value, vars(value)
+                value = space.get(attribute, MISSING)
+                self.watch.add_binding(space, attribute, value)
+                if owner is not None and not kinds.is_users_own(value):
+                    if isinstance(value, types.ModuleType) and self._is_patched(value, chain[i + 1 :]):
+                        continue
+                    return self._member(module.__name__, chain[i:], owner)
+                value = self._read(space, attribute, value)
+                if value is MISSING:
+                    value = kinds.lazy_attribute(module, attribute)
+                name = f"{name}.{attribute}"
+            else:
+                step = kinds.static_attribute(value, attribute)
+                if step is None:
+                    break
+                owners, value = step
+                for space in owners:
+                    self.watch.add_binding(space, attribute, space.get(attribute, MISSING))
+                name = f"{name}.{attribute}"
+        return self.of(value, name)
+
+    def _is_patched(self, module: types.ModuleType, chain: tuple[str, ...]) -> bool:
+        """Say whether an installed module has something of the user's own under a name."""
+        for attribute in chain:
+            value = vars(module).get(attribute, MISSING)
+            self.watch.add_binding(vars(module), attribute, value)
+            if not isinstance(value, types.ModuleType):
+                return kinds.is_users_own(value)
+            module = value
+        return False
+
+    def _member(self, module: str, chain: tuple[str, ...], owner: Owner) -> Node:
+        """Return the node of what an installed module has under a name."""
+        path = ".".join(chain)
+        known = self._members.get((module, path))
+        if known is None:
+            local = ("foreign", kinds.plain_module(module, owner), path)
+            known = self._members[module, path] = self._new("foreign", f"{module}.{path}", local)
+            self._distribution(known, owner)
+        return known
+
+    # -- modules and classes
+
+    def _module(self, module: types.ModuleType) -> Node:
+        """Return the node of a module that is used as a whole."""
+        owner = owner_of_module(module.__name__)
+        if owner is not None:
+            return self._foreign(module, module.__name__, "", owner)
+        node = self._new("module", module.__name__, ("module",), module)
+        self._later(self._fill_namespace, node, vars(module), module.__name__)
+        return node
+
+    def _fill_namespace(self, node: Node, space: dict[str, Any], name: str) -> None:
+        self._lenient = True  # not everything in it is used
+        self.watch.add_container(space)
+        for variable, value in sorted(space.items()):
+            dunder = variable.startswith("__") and variable.endswith("__")
+            if not dunder and not isinstance(value, types.ModuleType) and variable not in self._ignore_globals:
+                node.edges.append((f"member {variable}", self.of(value, f"{name}.{variable}")))
+
+    def _class(self, kind: type) -> Node:
+        owner = kinds.owner_of_class(kind)
+        if owner is not None:
+            return self._foreign(kind, kind.__module__, kind.__qualname__, owner)
+        name = kinds.full_name(kind)
+        members, local = classes.members_of(kind)
+        node = self._new("class", name, ("class", kind.__qualname__, local), kind)
+        self.watch.add_class(kind)
+        self._later(self._fill, node, [(label, part, f"{name}.{label}") for label, part in members])
+        return node
+
+
+def _no_label(value: Any) -> None:
+    return None
+
+
+def _absolute(
+    scope: dict[str, Any], module: str, level: int, taken: str | None, top: str
+) -> tuple[str, Owner | None, str]:
+    """Return the full name of what an ``import`` statement names, whose it is, and what the statement binds."""
+    if not level:
+        return module, owner_of_import(module), top
+    package = scope.get("__package__") or str(scope.get("__name__")).rpartition(".")[0]
+    try:
+        absolute = importlib.util.resolve_name("." * level + module, package)
+    except ImportError:
+        absolute = module
+    return absolute, owner_of_import(absolute), absolute
+
+
+def _imported(absolute: str, taken: str | None, top: str) -> Any:
+    """Return what an ``import`` statement inside a function brings: it is run, as the function would run it."""
+    try:
+        found: Any = importlib.import_module(absolute)
+        if taken is None:
+            return sys.modules[top]
+        return getattr(found, taken) if hasattr(found, taken) else importlib.import_module(f"{absolute}.{taken}")
+    except Exception:  # whatever a module's own code raises: the function will meet it too
+        return MISSING

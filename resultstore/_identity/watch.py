@@ -1,0 +1,184 @@
+"""What to watch between two calls, so that a fingerprint is made anew only when something has changed.
+
+Names, functions and containers are compared by identity, which takes some 50 ns each; values that can change in
+place are encoded again at every look.
+
+What a function changes itself while it runs is no change: a memo dict that it fills, a model that it loads at
+the first call. Such a global goes on counting as what it was before the run, for that is what the next process
+will find. Only names that the followed code may write are treated so.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from operator import is_
+from typing import Any, NamedTuple
+
+from resultstore._identity.encoding import encode
+from resultstore._identity.kinds import MISSING, content
+from resultstore.errors import DigestError
+
+Holder = Mapping[str, Any] | types.CellType
+
+_FIXED = frozenset(
+    (type(None), bool, int, float, complex, str, bytes, range, type(...), datetime, date, time, timedelta, timezone)
+)
+_CONTAINERS = (list, dict, set, deque)
+
+
+class _Changed(NamedTuple):
+    """A place that the functions themselves have changed."""
+
+    holder: Holder
+    now: Any
+    elements: tuple[Any, ...] | None
+    before: Any
+
+
+_changed: dict[tuple[int, str], _Changed] = {}
+"""What runs have changed, by holder and name. One table for the process, for functions share their globals."""
+
+
+def before_change(holder: Holder, name: str, value: Any) -> Any:
+    """Return what a place held before the followed functions changed it themselves, else its value."""
+    changed = _changed.get((id(holder), name))
+    if changed is None or changed.now is not value:
+        return value
+    if changed.elements is not None and not _same(_elements(value), changed.elements):
+        return value  # somebody else has changed it since
+    return changed.before
+
+
+class _Place(NamedTuple):
+    """A place that the followed functions may change, as it was when it was looked at."""
+
+    holder: Holder
+    name: str
+    value: Any
+    elements: tuple[Any, ...] | None
+    before: Any
+
+
+class Watch:
+    """What one fingerprint rests on."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        """Everything that was looked at: identities hold only while their objects live."""
+        self.looks_again = False
+        """Whether there is something that cannot be watched."""
+        self.written: set[tuple[int, str]] = set()
+        """Holder and name of what the followed code may change."""
+        self._bindings: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        self._functions: list[tuple[Any, ...]] = []
+        self._containers: list[tuple[Any, tuple[Any, ...]]] = []
+        self._values: list[tuple[Any, bytes]] = []
+        self._read: list[tuple[Holder, str, Any, Any]] = []
+        self._places: list[_Place] = []
+
+    # -- what a walk notes
+
+    def add_binding(self, space: Mapping[str, Any], name: str, value: Any) -> None:
+        """Watch what a name is bound to."""
+        self._bindings.setdefault((id(space), name), (space, name, value))
+
+    def add_function(self, func: types.FunctionType) -> None:
+        """Watch a function's code, defaults and cells; reloaders change them in place."""
+        cells = func.__closure__ or ()
+        kwdefaults = func.__kwdefaults__
+        known = (func, func.__code__, func.__defaults__, kwdefaults, _elements(kwdefaults or {}))
+        self._functions.append((*known, cells, tuple(map(content, cells))))
+
+    def add_container(self, container: Any) -> None:
+        """Watch which elements a container has, not what these are."""
+        self._containers.append((container, _elements(container)))
+
+    def add_class(self, kind: type) -> None:
+        """Watch the members of a class, and its bases."""
+        self.add_container(vars(kind))
+        self._functions.append((kind, kind.__bases__))
+
+    def add_value(self, value: Any, encoding: bytes) -> None:
+        """Watch the content of a value."""
+        if not _is_fixed(value):
+            self._values.append((value, encoding))
+
+    def add_read(self, holder: Holder, name: str, value: Any, before: Any) -> None:
+        """Note a name that was read, and what it stands for."""
+        self._read.append((holder, name, value, before))
+        if before is not value and isinstance(value, _CONTAINERS):
+            self.add_container(value)
+
+    def finish(self) -> None:
+        """Keep what the followed code may change as it is now, before it runs."""
+        for holder, name, value, before in self._read:
+            if (id(holder), name) in self.written:
+                elements = _elements(value) if isinstance(value, _CONTAINERS) else None
+                kept = value.copy() if before is value and elements is not None else before
+                self._places.append(_Place(holder, name, value, elements, kept))
+        self._read.clear()
+
+    # -- what a call asks
+
+    def stands(self) -> bool:
+        """Say whether all is as it was."""
+        if self.looks_again:
+            return False
+        for space, name, value in self._bindings.values():
+            if space.get(name, MISSING) is not value:
+                return False
+        for known in self._functions:
+            if not _function_stands(known):
+                return False
+        for container, elements in self._containers:
+            if not _same(_elements(container), elements):
+                return False
+        for value, encoding in self._values:
+            try:
+                if encode(value) != encoding:
+                    return False
+            except DigestError:
+                return False
+        return True
+
+    def after_run(self) -> None:
+        """Note what the functions have changed themselves while they ran."""
+        for place in self._places:
+            holder, name, value, elements, before = place
+            now = content(holder) if isinstance(holder, types.CellType) else holder.get(name, MISSING)
+            elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
+            if now is value and (elements is None or elements_now is None or _same(elements_now, elements)):
+                continue
+            _changed[(id(holder), name)] = _Changed(holder, now, elements_now, before)
+
+
+def _elements(container: Any) -> tuple[Any, ...]:
+    if isinstance(container, types.SimpleNamespace):
+        container = vars(container)
+    if isinstance(container, (dict, types.MappingProxyType)):
+        return (*container, *container.values())
+    return tuple(container)
+
+
+def _same(present: Iterable[Any], past: tuple[Any, ...]) -> bool:
+    return isinstance(present, tuple) and len(present) == len(past) and all(map(is_, present, past))
+
+
+def _function_stands(known: tuple[Any, ...]) -> bool:
+    if len(known) == 2:
+        kind, bases = known
+        return kind.__bases__ is bases or kind.__bases__ == bases
+    func, code, defaults, kwdefaults, named, cells, contents = known
+    if func.__code__ is not code or func.__defaults__ is not defaults or func.__kwdefaults__ is not kwdefaults:
+        return False
+    if kwdefaults and not _same(_elements(kwdefaults), named):
+        return False
+    return not cells or all(map(is_, map(content, cells), contents))
+
+
+def _is_fixed(value: Any) -> bool:
+    kind = type(value)
+    return kind in _FIXED or (kind in (tuple, frozenset) and all(map(_is_fixed, value)))
