@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resultstore._facts import CODE_KINDS, DependencyFacts, FunctionFacts
 
@@ -97,6 +97,8 @@ def _by_name(facts: FunctionFacts) -> dict[tuple[str, int], DependencyFacts]:
         name = dependency.name
         if name == facts.name or name.startswith((f"{facts.name} ", f"{facts.name}.")):
             name = name[len(facts.name) :]
+        if not name and dependency.text is None:
+            dependency = replace(dependency, text=facts.source)  # noqa: PLW2901 -- the same one, better known
         found[name, counts[name]] = dependency
         counts[name] += 1
     return found
