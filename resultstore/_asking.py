@@ -16,6 +16,7 @@ from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
 from resultstore.explain import Explanation
+from resultstore.formats.raised import Raised
 from resultstore.query import Query
 from resultstore.record import Record, Records
 from resultstore.version import Version
@@ -143,6 +144,8 @@ class Asking:
             ) from error
         if value is MISS:
             raise missing(self._vault, record.key, record.function)
+        if type(value) is Raised:
+            raise value.error
         return value
 
     def accept(self, function: Callable[..., Any], from_version: Version | int | str | bytes, reason: str) -> int:

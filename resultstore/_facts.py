@@ -110,7 +110,7 @@ class ResultFacts:
     kind: str
     """``"none"``, ``"bool"``, ``"int"``, ``"float"``, ``"str"``, ``"tree"`` (the skeleton is in
     ``text``), ``"leaf"`` (the result is its only leaf), ``"json"`` or ``"pickle"`` (the last leaf holds
-    the skeleton)."""
+    the skeleton), ``"error"`` (an exception that was raised; the last leaf holds the skeleton)."""
     integer: int | None = None
     number: float | None = None
     text: str | None = None

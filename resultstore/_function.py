@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
-from resultstore._facts import Computed, FunctionFacts
+from resultstore._checking import closer_look, counts, tell_changed
+from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import encoding, names, walk
 from resultstore._identity.key import Form, Identity
 from resultstore._index.index import CallRow
@@ -23,6 +25,8 @@ from resultstore._shelf import HeldReference, Reference, Shelf, missing
 from resultstore._told import Told
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError
+from resultstore.formats.iterators import listed
+from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -108,7 +112,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         self._aliases = Aliases((self._identity.name, *keyed.was))
         self._func: Callable[P, R_co] = func
         self.ignore: tuple[str, ...] = keyed.ignore
-        self.store = store
+        self.store: Owner = store
         self._vault = vault = store._vault
         self._options = options
         self._judges = options.ttl_s is not None or options.validate is not None
@@ -149,7 +153,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         level = self._progress.level
         began = time.perf_counter() if level else 0.0
         try:
@@ -157,11 +161,13 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         except Exception as error:  # a value's own code may run while it is looked at
             return self._call_uncached(vault.reporter, error, args, kwargs)
         if call is None:
-            return self._func(*args, **kwargs)
+            return self._run_plainly(args, kwargs)
         key, name = call[4], self._identity.name
         row = vault.look(key, name)
         if row is not None and not (self._judges and self._is_outdated(vault, row)):
             value = vault.take(key, row, name, self._options.mmap_mode)
+            if type(value) is Raised or self._options.check_hits:
+                value = self._closer_look(vault, call, row, value, args, kwargs)
             if value is not MISS:
                 logger.debug("hit %s", name)
                 if level:
@@ -169,6 +175,8 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
                 return value  # type: ignore[no-any-return]
         for key, row in self._stored_elsewhere(vault, call):
             value = vault.take(key, row, name, self._options.mmap_mode)
+            if type(value) is Raised or self._options.check_hits:
+                value = self._closer_look(vault, call, row, value, args, kwargs)
             if value is not MISS:
                 logger.debug("hit %s, of another version", name)
                 if level:
@@ -211,39 +219,64 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
 
+    def _closer_look(self, vault: Vault, call: Keyed, row: CallRow, value: Any, args: Any, kwargs: Any) -> Any:
+        """Return what a hit that is an exception, or that may be checked, gives: a value, MISS, or the exception."""
+        compute = functools.partial(self._computed, call, args, kwargs)
+        return closer_look(vault, self.name, self._options, call, row, value, compute)
+
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""
         try:
-            form, values, encodings, fingerprint, key = call
-            facts = self._function_facts(fingerprint)
-            arguments = form.argument_facts(values, encodings)  # before the function can change them
+            arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
+            self._function_facts(call[3])
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
+        computed, result = self._computed(call, args, kwargs, arguments)
+        value, stored = vault.keep(computed, result, self._options)
+        self._progress.called(computed.duration)
+        if self._options.check_arguments:
+            tell_changed(vault, self.name, call[0], call[1], call[2])
+        if type(result) is Raised:
+            raise result.error
+        inputs = {argument.name: argument.summary for argument in arguments}
+        return Outcome(
+            value, stored, {"duration": computed.duration, "time": computed.created_at, "input_args": inputs}
+        )
+
+    def _computed(
+        self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]
+    ) -> tuple[Computed, Any]:
+        """Run the function; return the facts and the result, which may be an exception that is to be stored."""
+        facts = self._function_facts(call[3])
         self._progress.calling(args, kwargs)
+        result: Any
         with _lineage.running() as children:
             started = time.perf_counter()
             try:
-                result = self._func(*args, **kwargs)
+                result = self._run_plainly(args, kwargs)
+            except self._options.cache_errors as error:
+                result = Raised(error)
             finally:
                 duration = time.perf_counter() - started
                 self._identity.after_run()
-        computed = Computed(key, facts, arguments, _clock.now(), duration, tuple(children))
-        value, stored = vault.keep(computed, result, self._options)
-        self._progress.called(duration)
-        inputs = {argument.name: argument.summary for argument in arguments}
-        return Outcome(value, stored, {"duration": duration, "time": computed.created_at, "input_args": inputs})
+        return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
+
+    def _run_plainly(self, args: Any, kwargs: Any) -> R_co:
+        """Run the function and nothing else, but for an iterator that it returns being made a list."""
+        result = self._func(*args, **kwargs)
+        return result if self._options.iterators is None else listed(result)
 
     def _run(self, args: Any, kwargs: Any) -> Outcome:
         """Run the function, whatever is stored, and keep its result."""
         vault = self._vault
         if vault is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         try:
             call = self._keyed(args, kwargs)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         if call is None:
-            return Outcome(self._func(*args, **kwargs), stored=False, metadata={})
+            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
         return self._compute(vault, call, args, kwargs)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
@@ -260,12 +293,12 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         else:
             remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
-        return self._func(*args, **kwargs)
+        return self._run_plainly(args, kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
         holder = self._origin or self  # a bound method is made anew at each look
         facts = holder._facts
-        if facts is None or facts.fingerprint != fingerprint:
+        if facts is None or facts.fingerprint != fingerprint or facts.code != self._identity.code(fingerprint):
             facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
@@ -389,14 +422,14 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         key = call[4]
         row = vault.look(key, self.name)
         outdated = row is not None and self._judges and self._is_outdated(vault, row)
-        if row is not None and not outdated:
-            value: Any = vault.take(key, row, self.name, self._options.mmap_mode)
-            if value is not MISS:
-                return value  # type: ignore[no-any-return]
-        for other, row in self._stored_elsewhere(vault, call):
-            value = vault.take(other, row, self.name, self._options.mmap_mode)
-            if value is not MISS:
-                return value  # type: ignore[no-any-return]
+        rows = [] if row is None or outdated else [(key, row)]
+        for other, found in itertools.chain(rows, self._stored_elsewhere(vault, call)):
+            value: Any = vault.take(other, found, self.name, self._options.mmap_mode)
+            if value is MISS or not counts(value, self._options):
+                continue
+            if type(value) is Raised:
+                raise value.error
+            return value  # type: ignore[no-any-return]
         if outdated:
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         raise missing(vault, key, self.name)
@@ -430,6 +463,8 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
                 outcome = self._compute(vault, call, args, kwargs)
                 if not outcome.stored:
                     return HeldReference(self.store, outcome.value)
+        elif row.kind == "error":
+            self(*args, **kwargs)  # raises, as it did at the miss
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
@@ -446,9 +481,17 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             return False
         call = self._strictly_keyed(args, kwargs)
         row = vault.find(call[4])
-        if row is not None and not (self._judges and self._is_outdated(vault, row)) and vault.stands(row):
+        if (
+            row is not None
+            and not (self._judges and self._is_outdated(vault, row))
+            and self._counts(vault, call[4], row)
+        ):
             return True
-        return any(vault.stands(row) for _, row in self._stored_elsewhere(vault, call))
+        return any(self._counts(vault, key, row) for key, row in self._stored_elsewhere(vault, call))
+
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
+        """Say whether a row's payloads are in place, and an exception is one of those that are results."""
+        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"

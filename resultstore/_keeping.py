@@ -59,8 +59,15 @@ class Keeper:
             self._room.make(0)
             self._index.add(call, _environment.describe_run, self._loader.stands, journalled=False)
 
-    def keep(self, computed: Computed, parts: list[Part], result: ResultFacts, options: CallOptions) -> int:
-        """Store a result; return the call's number.
+    def keep(
+        self,
+        computed: Computed,
+        parts: list[Part],
+        result: ResultFacts,
+        options: CallOptions,
+        note: str | None = None,
+    ) -> int:
+        """Store a result, with a note for people; return the call's number.
 
         Raises
         ------
@@ -68,12 +75,19 @@ class Keeper:
             If the result does not fit under the size limit.
         """
         try:
-            return self._keep(computed, parts, result, options, lean=True)
+            return self._keep(computed, parts, result, options, note, lean=True)
         except PayloadGone:
-            return self._keep(computed, parts, result, options, lean=False)
+            return self._keep(computed, parts, result, options, note, lean=False)
 
     def _keep(
-        self, computed: Computed, parts: list[Part], result: ResultFacts, options: CallOptions, *, lean: bool
+        self,
+        computed: Computed,
+        parts: list[Part],
+        result: ResultFacts,
+        options: CallOptions,
+        note: str | None,
+        *,
+        lean: bool,
     ) -> int:
         make_place(self._place)
         stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
@@ -107,7 +121,7 @@ class Keeper:
                     LeafFacts(i, part.leaf.path, facts, part.leaf.writeable)
                     for i, (part, facts) in enumerate(zip(parts, payloads, strict=True))
                 )
-                call = self._call_facts(computed, STORED, replace(result, leaves=leaves), None)
+                call = self._call_facts(computed, STORED, replace(result, leaves=leaves), note)
                 in_files = any(p.inline is None for p in payloads)
                 if in_files:
                     self._journal.append(call)

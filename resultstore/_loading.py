@@ -14,6 +14,7 @@ from resultstore.blobs.base import Blobs
 from resultstore.errors import DamagedError
 from resultstore.formats.base import checksum, hash_of
 from resultstore.formats.compression import decompress
+from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
 
@@ -56,6 +57,8 @@ class Loader:
             raise PickleRefusedError(f"it is a pickle, and the store {self._place} does not allow pickle")
         values = [self._load_leaf(leaf, mmap_mode) for leaf in leaves]
         skeleton = row.text if kind in ("tree", "leaf") else values.pop()
+        if kind == "error":
+            return put_raised_together(skeleton, values)
         return put_together("tree" if kind == "json" else kind, skeleton, values)
 
     def _load_leaf(self, leaf: LeafFacts, mmap_mode: str | None) -> Any:

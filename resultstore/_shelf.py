@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from resultstore._settings import parse_mmap_mode
 from resultstore._vault import MISS, Vault
 from resultstore.errors import MissingError, OptionError
+from resultstore.formats.raised import Raised
 from resultstore.record import Record
 
 _KEY_NBYTES = 32
@@ -101,6 +102,8 @@ class Reference:
         value = MISS if row is None else vault.take(self.key, row, "", mode)
         if value is MISS:
             raise missing(vault, self.key)
+        if type(value) is Raised:
+            raise value.error
         return value
 
     def clear(self) -> None:

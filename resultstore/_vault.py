@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from resultstore import _clock, _lifetime, _lineage
 from resultstore._accesses import Accesses
-from resultstore._facts import STORED, Computed, FunctionFacts, PayloadFacts
+from resultstore._facts import STORED, Computed, FunctionFacts, PayloadFacts, plain_text
 from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Dropped, Index
@@ -35,11 +35,13 @@ from resultstore._sizes import format_size
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.prepare import prepare
+from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import take_apart
 
 MISS: Final = object()
 GATE_WAIT_S = 10.0
+NOTE_LENGTH = 500
 _CLOSE_WAIT_S, _UPGRADE_WAIT_S, _BUSY_PAUSE_S = 5.0, 600.0, 30.0
 
 
@@ -125,7 +127,7 @@ class Vault:
         return row if row is not None and row.state == STORED else None
 
     def take(self, key: bytes, row: CallRow, function: str, mmap_mode: str | None = None) -> Any:
-        """Return the result of a row that `look` gave, or MISS; count the hit."""
+        """Return the result of a row that `look` gave (`Raised`: it was an exception), or MISS; count the hit."""
         try:
             try:
                 value = self._loader.load(key, row, mmap_mode)
@@ -226,19 +228,24 @@ class Vault:
 
     def keep(self, computed: Computed, value: Any, options: CallOptions) -> tuple[Any, bool]:
         """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored."""
-        name = computed.function.name
+        name, raised = computed.function.name, type(value) is Raised
+        what = (
+            f"an exception of type {type(value.error).__name__}"
+            if raised
+            else f"a result of type {type(value).__name__}"
+        )
         try:
-            tree = take_apart(value, allow_pickle=self.allow_pickle)
+            tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self.allow_pickle)
             parts, result = prepare(tree)
         except UnstorableError as error:
-            message = f"a result of type {type(value).__name__} is not stored: {error}"
-            self._refuse(computed, "unstorable", message)
+            self._refuse(computed, "unstorable", f"{what} is not stored: {error}")
             return value, False
         except Exception as error:  # the value's own code runs here; it must not cost the caller the value
-            self.reporter.warn(name, "unstorable", f"a result of type {type(value).__name__} is not stored: {error!r}")
+            self.reporter.warn(name, "unstorable", f"{what} is not stored: {error!r}")
             return value, False
         try:
-            call_id = self._keeper.keep(computed, parts, result, options)
+            note = plain_text(str(value))[:NOTE_LENGTH] if raised else None
+            call_id = self._keeper.keep(computed, parts, result, options, note)
         except TooLargeError as error:
             self._refuse(computed, "too large", str(error))
             return value, False
@@ -247,7 +254,7 @@ class Vault:
             return value, False
         _lineage.note(self.place, call_id)
         logger.info("stored %s (%s)", name, format_size(sum(part.facts.nbytes for part in parts)))
-        if options.mmap_mode is not None and maps_any(parts):
+        if options.mmap_mode is not None and not raised and maps_any(parts):
             return self._mapped(computed.key, options.mmap_mode, value), True
         return value, True
 

@@ -84,8 +84,8 @@ class FunctionError(StoreError, TypeError):
     Examples
     --------
     >>> @store.cache
-    ... def numbers():
-    ...     yield 1
+    ... async def fetch(name):
+    ...     return name
     Traceback (most recent call last):
     ...
     resultstore.errors.FunctionError: ...

@@ -103,6 +103,10 @@ class Form:
         values = self.binder.bind(*args, **kwargs)
         return tuple(map(self.identified, self.binder.names, values))
 
+    def counted(self) -> list[str]:
+        """Return the names of the arguments that count, in the order of the key."""
+        return [self.binder.names[i] for i, _ in self._order]
+
     def key(self, fingerprint: bytes, encodings: list[bytes], name: str | None = None) -> bytes:
         """Return the key of the call, 32 bytes: H(name, fingerprint, arguments by name).
 
@@ -181,6 +185,11 @@ class Identity:
         """Return the function's fingerprint as it is now."""
         return self._fingerprint.value()
 
+    def code(self, fingerprint: bytes) -> bytes:
+        """Return the fingerprint of the real code, which a label may stand in for."""
+        state = self._fingerprint.state()
+        return state.code if state is not None and state.value == fingerprint else fingerprint
+
     def after_run(self) -> None:
         """Note what the function has changed itself while it ran."""
         self._fingerprint.after_run()
@@ -201,7 +210,7 @@ class Identity:
             source=_source(self._inner),
             signature=_signature(self._inner),
             python=platform.python_version(),
-            code=state.code if state is not None and known else fingerprint,
+            code=self.code(fingerprint),
             label=self.options.version,
             portable=portable_of(state) if state is not None and known else None,
             dependencies=dependencies_of(state) if state is not None and known else (),

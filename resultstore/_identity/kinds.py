@@ -85,9 +85,9 @@ def owner_of_class(kind: type) -> Owner | None:
         return None
     if not kind.__flags__ & 1 << 9:  # written in C: nobody can patch it
         return owner
-    from resultstore._identity.instances import _vouched
+    from resultstore._identity.vouching import vouched
 
-    return owner if _vouched(kind) is not None else None
+    return owner if vouched(kind) is not None else None
 
 
 def is_users_own(value: Any) -> bool:
@@ -176,7 +176,8 @@ def registry_of(func: Any) -> list[tuple[str, Any]] | None:
 
 def is_opaque(value: Any) -> bool:
     """Say whether a value counts by its type alone: a handle, or a mark without content."""
-    return type(value) is object or _is_opaque_type(type(value))
+    kind: Any = type(value)
+    return kind is object or bool(_is_opaque_type(kind))
 
 
 @functools.cache
@@ -198,7 +199,7 @@ def is_data(value: Any) -> bool:
     stack, seen = [value], set()
     while stack:
         part = stack.pop()
-        kind = type(part)
+        kind: Any = type(part)
         if kind in _DICTS or kind in _SEQUENCES or kind in _SETS:
             if kind in (types.MappingProxyType, types.SimpleNamespace):
                 return False

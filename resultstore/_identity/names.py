@@ -12,7 +12,7 @@ from typing import Any
 from resultstore._facts import plain_text
 from resultstore.errors import FunctionError
 
-_COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200  # inspect.CO_*, without its 24 ms import
+_COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200  # inspect.CO_*, without its 24 ms import
 
 
 def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,8 +142,6 @@ def check_kind(func: object) -> None:
         flags = inner.__code__.co_flags
         if flags & (_COROUTINE | _ASYNC_GENERATOR):
             problem = "an async function cannot be cached yet: cache the slow plain function that it calls"
-        elif flags & _GENERATOR:
-            problem = "a generator function cannot be cached yet: return a list"
         else:
             return
     elif is_compiled(inner):

@@ -67,10 +67,10 @@ def _numpy_scalar(part: Any, kind: type) -> list[Any] | None:
     numpy = sys.modules["numpy"]
     if not isinstance(part, numpy.generic) or part.dtype.kind not in "biufcmMSU":
         return None
-    data = part.tobytes()
-    if part.dtype.kind in "SU" and part.dtype.itemsize and numpy.frombuffer(data, part.dtype)[0] != part:
-        return None  # trailing NULs, which numpy cuts off
-    return ["numpy", part.dtype.str, _b64(data)]
+    name = part.dtype.str
+    if part.dtype.kind in "iu" and numpy.dtype(name).type is not kind:
+        name = part.dtype.char  # of two types of one size, the one that the text does not mean
+    return ["numpy", name, _b64(part.tobytes())]
 
 
 def _standard_value(part: Any, kind: type) -> list[Any] | None:
@@ -102,7 +102,12 @@ def _build_numpy(dtype: str, data: str) -> Any:
     kind = numpy.dtype(dtype)
     if kind.hasobject:
         raise DamagedError("a scalar holds no objects")
-    return numpy.frombuffer(base64.b64decode(data), kind)[0] if kind.itemsize else kind.type()
+    raw = base64.b64decode(data)[: kind.itemsize]
+    if kind.kind == "S":  # not as an element of an array, which would lose NULs at the end
+        return numpy.bytes_(raw)
+    if kind.kind == "U":
+        return numpy.str_(raw.decode("utf-32-be" if kind.str[0] == ">" else "utf-32-le", "surrogatepass"))
+    return numpy.frombuffer(raw, kind)[0]
 
 
 def _build_value(name: str, parts: list[Any]) -> Any:

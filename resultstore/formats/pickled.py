@@ -6,6 +6,7 @@ a persistent id, its leaf's number, so that aliasing inside the result holds acr
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError, UnstorableError
 from resultstore.formats.base import Encoded, RawBody, is_for_the_user, opaque_digest
+from resultstore.formats.iterators import is_iterator, what_to_do
 
 OUT_OF_BAND_NBYTES = 1 << 16
 """Arrays from this size on become leaves; smaller ones would cost more in the index than they save."""
@@ -49,16 +51,26 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
         If pickle refuses the value, or something in it.
     """
     numpy = sys.modules.get("numpy")
-    array_type = numpy.ndarray if numpy is not None else None
+    arrays = () if numpy is None else (numpy.ndarray,)
+    plain = () if numpy is None else (numpy.ndarray, numpy.memmap)
+    reduced = () if numpy is None else (numpy.ndarray, numpy.generic)
     leaves: list[Any] = []
     numbers: dict[int, int] = {}
+    frozen: dict[int, Any] = {}
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, part: Any) -> int | None:
-            if type(part) is not array_type or not is_leaf(part):
+            kind = type(part)
+            if not issubclass(kind, arrays):
+                if is_iterator(kind):  # pickle would write some kinds, at the place where they are
+                    raise UnstorableError(what_to_do(kind))
+                return None
+            if kind not in plain or not is_leaf(part):
+                if not part.flags.writeable:
+                    frozen[id(part)] = part
                 return None
             # Pickle itself loses the flag, and the byte order of dates and of texts in pieces.
-            whole = part.flags.writeable and part.dtype.isnative
+            whole = part.flags.writeable and part.dtype.isnative and kind in arrays
             if whole and part.nbytes < OUT_OF_BAND_NBYTES:
                 return None
             if id(part) not in numbers:
@@ -66,11 +78,21 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
                 leaves.append(part)  # also keeps the id taken
             return numbers[id(part)]
 
+        def reducer_override(self, part: Any) -> Any:
+            if not issubclass(type(part), reduced):
+                return NotImplemented
+            from resultstore.formats.adapters import numpy_values
+
+            return numpy_values.reduce(part)
+
     out = io.BytesIO()
     try:
-        Pickler(out, protocol=5).dump(value)
+        pickler = Pickler(out, protocol=5)
+        pickler.dump(value)
+        if frozen:  # a second pickle, by the first one's memo: the arrays whose flag pickle loses
+            pickler.dump(list(frozen.values()))
     except BaseException as error:  # __reduce__ is anyone's code
-        if is_for_the_user(error):
+        if is_for_the_user(error) or isinstance(error, UnstorableError):
             raise
         raise UnstorableError(f"pickle refuses it ({type(error).__name__}: {error})") from error
     return out.getvalue(), leaves
@@ -84,8 +106,13 @@ def load(data: bytes | bytearray, leaves: Sequence[Any]) -> Any:
             return leaves[number]
 
     try:
-        return Unpickler(io.BytesIO(data)).load()
+        unpickler = Unpickler(io.BytesIO(data))
+        value = unpickler.load()
+        with contextlib.suppress(EOFError):
+            for array in unpickler.load():
+                array.flags.writeable = False
     except BaseException as error:
         if is_for_the_user(error):
             raise
         raise DamagedError(f"it cannot be unpickled here ({type(error).__name__}: {error})") from error
+    return value

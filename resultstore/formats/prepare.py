@@ -52,9 +52,9 @@ def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
     leaves, kind, text = list(tree.leaves), tree.kind, None
     if kind == "tree" and len(tree.value) <= INLINE_NBYTES:
         text = tree.value
-    elif kind in ("tree", "pickle"):
-        kind = "json" if kind == "tree" else "pickle"
-        leaves.append(Leaf(tree.value, kind, "<skeleton>"))
+    elif kind in ("tree", "pickle", "error"):
+        kind = "json" if kind == "tree" else kind
+        leaves.append(Leaf(tree.value, "json" if type(tree.value) is str else "pickle", "<skeleton>"))
     parts = []
     for leaf in leaves:
         encoded = format_named(leaf.format).encode(leaf.value)

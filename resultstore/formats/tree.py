@@ -24,6 +24,7 @@ from typing import Any
 from resultstore.errors import DamagedError, StoreError, UnstorableError
 from resultstore.formats import adapters, pickled
 from resultstore.formats.atoms import ATOMS, BYTES_LEAF_NBYTES, INT_TEXT_BITS, NotPlainError, atom, is_unicode
+from resultstore.formats.iterators import is_iterator, what_to_do
 from resultstore.formats.registry import format_named
 
 
@@ -43,7 +44,8 @@ class Tree:
 
     kind: str
     """``"none" | "bool" | "int" | "float" | "str"``: the value itself; ``"leaf"``: leaf 0 is the
-    result; ``"tree"``: the skeleton is JSON text; ``"pickle"``: the skeleton is a pickle."""
+    result; ``"tree"``: the skeleton is JSON text; ``"pickle"``: the skeleton is a pickle; ``"error"``: it is
+    one of both, of an exception that was raised (see `resultstore.formats.raised`)."""
     value: Any = None
     """The scalar, the JSON text, or the pickle's bytes."""
     leaves: list[Leaf] = field(default_factory=list)
@@ -220,6 +222,8 @@ class _Planter:
             frame = _Frame(head, iter(items), reference, (f".flat[{i}]" for i in range(len(items))))
         else:
             node = part if kind is adapters.Node else adapters.take(part)
+            if node is None and is_iterator(kind):
+                raise UnstorableError(what_to_do(kind))
             if node is None:
                 raise NotPlainError(f"a {kind.__module__}.{kind.__qualname__}")
             frame = _Frame([node.tag], iter(node.parts), reference, iter(node.labels))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import copyreg
 import struct
 import sys
 import uuid
@@ -32,7 +34,8 @@ def assert_same(one: Any, other: Any) -> None:
 
     Compared are types, the sign of zero, the bits of a NaN, the order of dicts, time zones and folds; of
     arrays dtype, shape, memory order, writeability and the bytes; of sharing that of parts which can be
-    changed. Cycles and any depth are fine. A type that is not known here is the same if ``==`` says so.
+    changed. Cycles and any depth are fine. An object of another type is what pickle would restore it from;
+    if that cannot be told, ``==`` says.
 
     Raises
     ------
@@ -50,6 +53,7 @@ def assert_same(one: Any, other: Any) -> None:
     """
     twins: dict[int, Any] = {}
     back: dict[int, Any] = {}
+    keep: list[Any] = []  # an id stays taken only while its object lives
     waiting: list[tuple[str, Any, Any]] = [("value", one, other)]
     while waiting:
         where, a, b = waiting.pop()
@@ -65,7 +69,12 @@ def assert_same(one: Any, other: Any) -> None:
             if twins.get(id(a)) is b:
                 continue  # else a heavily shared tuple takes exponential time
             twins[id(a)] = b
-        waiting.extend(reversed(list(_parts(where, a, b))))
+        elif type(a).__module__ != "builtins":
+            if twins.get(id(a)) is b:
+                continue
+            twins[id(a)] = b
+        keep += a, b
+        waiting.extend(reversed([*_parts(where, a, b), *_attributes(where, a, b)]))
 
 
 def _expect(where: str, what: str, one: Any, other: Any) -> None:
@@ -106,10 +115,25 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         yield from _array_parts(where, one, other)
     elif root == "numpy" and isinstance(one, sys.modules["numpy"].generic):
         _expect(where, "dtype", one.dtype, other.dtype)
-        _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
+        if one.dtype.hasobject:
+            yield f"{where}.item()", one.item(), other.item()
+        else:
+            _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
     elif root in ("pandas", "pyarrow"):
         _match_tables(where, root, one, other)
-    elif root == "scipy" and hasattr(one, "tocoo"):
+    elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
+        # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
+        _expect(where, "value", repr(one), repr(other))
+        _expect(where, "fold", getattr(one, "fold", None), getattr(other, "fold", None))
+        if isinstance(one, uuid.UUID):
+            _expect(where, "safety", one.is_safe, other.is_safe)
+    else:
+        yield from _parts_of_others(where, root, one, other)
+
+
+def _parts_of_others(where: str, root: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Compare two values of libraries, or of classes that are not known here."""
+    if root == "scipy" and hasattr(one, "tocoo"):
         _expect(where, "shape", one.shape, other.shape)
         for name in ("data", "indices", "indptr", "offsets", "row", "col", "coords", *_SPARSE_FLAGS):
             yield f"{where}.{name}", vars(one).get(name), vars(other).get(name)
@@ -119,18 +143,45 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         _expect(where, "rows", one.to_arrow().to_pylist().__repr__(), other.to_arrow().to_pylist().__repr__())
     elif root == "xarray" and hasattr(one, "identical"):
         assert one.identical(other), f"{where}: {one!r:.200} is not {other!r:.200}"
-    elif root in ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"):
-        # Equal instants in two zones, 1.1 and 1.10, and a NaN show only in how they are written.
-        _expect(where, "value", repr(one), repr(other))
-        _expect(where, "fold", getattr(one, "fold", None), getattr(other, "fold", None))
-        if isinstance(one, uuid.UUID):
-            _expect(where, "safety", one.is_safe, other.is_safe)
     else:
+        made_of, other_made_of = _made_of(one), _made_of(other)
+        if made_of is not None and other_made_of is not None:
+            yield f"{where}, restored from", made_of, other_made_of
+            return
         try:
             equal = bool(one == other)
         except Exception as error:  # an array says so of its truth, and more
             raise AssertionError(f"{where}: a {type(one).__name__} cannot be compared ({error})") from error
         assert equal, f"{where}: {one!r:.200} is not {other!r:.200}"
+
+
+def _made_of(value: Any) -> list[Any] | None:
+    """Return what pickle would restore an object from, or None if that cannot be told."""
+    if type(value).__module__ == "builtins" and not isinstance(value, BaseException):
+        return None
+    try:
+        reduce: Any = copyreg.dispatch_table.get(type(value), lambda v: v.__reduce_ex__(4))
+        made_of = reduce(value)
+    except Exception:
+        return None
+    if not isinstance(made_of, tuple):
+        return None
+    made_of = [list(part) if i in (3, 4) and part is not None else part for i, part in enumerate(made_of)]
+    if isinstance(value, BaseException):
+        made_of += [value.__cause__, value.__context__, value.__suppress_context__]
+    return made_of
+
+
+def _attributes(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what a subclass of a container or an array has beside its parts."""
+    if type(one).__module__ == "builtins" or not isinstance(one, (list, tuple, dict, set, frozenset, str, int, float)):
+        numpy: Any = sys.modules.get("numpy")
+        if not _is_array(one) or type(one) in (numpy.ndarray, numpy.memmap) or isinstance(one, numpy.ma.MaskedArray):
+            return
+    for name in {*getattr(one, "__dict__", ()), *getattr(other, "__dict__", ())}:
+        yield f"{where}.{name}", vars(one).get(name), vars(other).get(name)
+    if isinstance(one, collections.defaultdict):
+        yield f"{where}.default_factory", one.default_factory, other.default_factory
 
 
 def _match(where: str, ones: list[Any], others: list[Any]) -> None:

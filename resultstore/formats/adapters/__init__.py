@@ -18,6 +18,7 @@ from resultstore.errors import DamagedError
 from resultstore.formats.base import is_for_the_user
 
 _ADAPTERS = {
+    "numpy": "numpy_values",
     "pandas": "pandas_values",
     "pyarrow": "arrow_values",
     "polars": "polars_values",
