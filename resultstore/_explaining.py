@@ -35,6 +35,7 @@ class Explained(Protocol):
     _vault: Vault | None
     _judges: bool
 
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool: ...
     def _is_outdated(self, vault: Vault, row: CallRow) -> bool: ...
     def _present(self) -> Present: ...
 
@@ -108,7 +109,12 @@ def _judge(function: Explained, vault: Vault, record: Record, facts: FunctionFac
             return explain.make("expired", head, [explain.describe_call(record)], (), record)
         head = "the cache_validation_callback did not take the stored result"
         return explain.make("invalid", head, [explain.describe_call(record)], (), record)
+    if row is not None and row.kind == "error" and not function._counts(vault, record.key, row):
+        head = "the call raised an exception, which is on record and is not one of the function's cache_errors"
+        return explain.make("exception", head, [explain.describe_call(record)], (), record)
     head = explain.describe_hit(record)
+    if row is not None and row.kind == "error":
+        head = f"raises the exception again that it raised then: {head}"
     if (record.function, record.fingerprint) == (facts.name, facts.fingerprint):
         return explain.make("stored", head, (), (), record)
     reason, how = _alias(vault, record, facts)

@@ -32,6 +32,9 @@ class Told:
     _vault: Vault | None
     store: Any
 
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
+        raise NotImplementedError
+
     def _is_outdated(self, vault: Vault, row: CallRow) -> bool:
         raise NotImplementedError
 

@@ -327,6 +327,16 @@ def test_a_result_that_was_not_stored(store):
     assert "a result of type function is not stored" in check(f.explain(1), "not stored").text
 
 
+def test_a_stored_exception(store):
+    """An exception on record is a hit for a function that stores its type, and none for another."""
+    f = store.cache(science.fail_later, cache_errors=ZeroDivisionError)
+    f(1)
+    with pytest.raises(ZeroDivisionError):
+        f(2)
+    assert "raises the exception again" in check(f.explain(2), "stored").text
+    check(store.cache(science.fail_later).explain(2), "exception")
+
+
 def test_a_call_that_cannot_be_keyed(store):
     """The argument or dependency without a digest is named with the problem."""
     f = store.cache(science.square)
