@@ -171,7 +171,9 @@ def _from_nearest(
     if found is None or record is None:
         return explain.make("never called", f"no call of {name} is on record")
     others = explain.argument_changes(found.arguments, arguments)
-    changes = _version_changes(vault, record, facts, place)
+    counting = Present(names, facts.place, facts).counting(vault)
+    counts = (record.function, record.fingerprint) in counting
+    changes = () if counts else _version_changes(vault, record, facts, place)
     line = f"nearest call: {explain.describe_call(record)}"
     if not others and changes:
         head, lines = explain.describe_changes(changes)

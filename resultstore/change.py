@@ -82,7 +82,7 @@ def _dependency_changes(old: FunctionFacts, new: FunctionFacts) -> Iterator[Chan
         was, now = before.get(key), after.get(key)
         if (was is None or now is None) and key == _OWN:
             continue
-        if was is None or now is None or not _is_same(was, now, other_python=_minor(old) != _minor(new)):
+        if was is None or now is None or not _is_same(was, now):
             yield _change(was, now)
 
 
@@ -104,16 +104,12 @@ def _by_name(facts: FunctionFacts) -> dict[tuple[str, int], DependencyFacts]:
     return found
 
 
-def _minor(facts: FunctionFacts) -> str:
-    return facts.python.rpartition(".")[0]
-
-
-def _is_same(was: DependencyFacts, now: DependencyFacts, *, other_python: bool) -> bool:
+def _is_same(was: DependencyFacts, now: DependencyFacts) -> bool:
     if was.digest == now.digest:
         return True
     # Another Python compiles the same source to another code.
     both = was.text is not None and now.text is not None and now.kind in CODE_KINDS
-    return other_python and both and _essence(was.text or "") == _essence(now.text or "")
+    return both and _essence(was.text or "") == _essence(now.text or "")
 
 
 def _change(was: DependencyFacts | None, now: DependencyFacts | None) -> Change:
