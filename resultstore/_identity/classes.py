@@ -22,6 +22,7 @@ _GENERATED_BY_DATACLASS = frozenset(
 _GENERATED_BY_NAMEDTUPLE = frozenset(
     "__repr__ _replace _make _asdict __getnewargs__ __replace__ __match_args__ __slots__ _field_types".split()
 )
+_LEADS_INSIDE = {"__wrapped__", "__isabstractmethod__", "__annotations__"}
 _FIELD = "init repr hash compare kw_only".split()
 
 
@@ -67,6 +68,10 @@ def members_of(kind: type) -> tuple[list[tuple[str, Any]], Any]:
         for name, member in sorted(members.items())
         if type(member) not in (types.GetSetDescriptorType, types.MemberDescriptorType)
     ]
+    for name, member in sorted(members.items()):
+        attributes = getattr(getattr(member, "__func__", member), "__dict__", None)
+        if isinstance(member, (types.FunctionType, staticmethod, classmethod)) and attributes:
+            parts += [(f"{name}.{key}", attributes[key]) for key in sorted(attributes.keys() - _LEADS_INSIDE)]
     return parts, tuple(local)
 
 
