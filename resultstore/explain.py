@@ -139,7 +139,8 @@ def describe_arguments(changes: tuple[Change, ...]) -> tuple[str, list[str]]:
     lines = []
     for change in changes[:_ELEMENTS]:
         lines.append(f"  {change}")
-        lines += [f"    {line}" for line in (change.diff or "").splitlines()]
+        if change.before != change.after:  # else it is said already
+            lines += [f"    {line}" for line in (change.diff or "").splitlines()]
     return head, lines
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resultstore import CacheWarning, Change, OptionError, Store
+from resultstore import CacheWarning, Change, OptionError, Store, StoreError
 from resultstore._facts import DependencyFacts
 from resultstore.explain import HITS, REASONS, Explanation
 from tests import science
@@ -362,6 +362,40 @@ def test_storing_switched_off(monkeypatch, folder):
     off = Store(folder)
     check(off.cache(science.square).explain(1), "off")
     check(off.explain(b"k" * 32), "off")
+
+
+def test_methods_are_explained_with_their_object(store):
+    """Of a bound method the object is an argument like the others, and versions and source are those of its function."""
+
+    class Scale:
+        def __init__(self, factor: int) -> None:
+            self.factor = factor
+
+        @store.cache(key={"self": lambda self: self.factor})
+        def apply(self, x: int) -> int:
+            return x * self.factor
+
+    scale = Scale(3)
+    scale.apply(2)
+    check(scale.apply.explain(2), "stored")
+    made = check(Scale(4).apply.explain(2), "argument")
+    assert [(c.name, c.before, c.after) for c in made.changes] == [("self", "3", "4")]
+    assert [v.standing for v in scale.apply.versions()] == ["present"]
+    assert "x * self.factor" in scale.apply.source()
+    assert store.prune() == 0
+
+
+def test_an_index_that_cannot_be_read_is_an_error(folder):
+    """Whoever asks why is told when nothing can be known."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    f(1)
+    store.close()
+    (folder / "index.sqlite").write_bytes(b"SQLite format 3\0" + b"garbage" * 1000)
+    with pytest.raises(StoreError):
+        f.explain(1)
+    with pytest.raises(StoreError):
+        store.explain(b"k" * 32)
 
 
 def test_a_wrong_call_is_a_type_error(store):

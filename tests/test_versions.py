@@ -472,6 +472,8 @@ def test_what_cannot_be_accepted_is_said(store, version, reason, message):
         store.accept(g, from_version=version, reason=reason)
     with pytest.raises(OptionError, match="decorated"):
         store.accept(g.func, from_version=1, reason="tried")
+    with pytest.raises(OptionError, match="another store"):
+        store.accept(Store(None).cache(g.func), from_version=1, reason="tried")
 
 
 def test_accepting_without_a_store_does_nothing():
