@@ -191,6 +191,8 @@ class Asking:
             raise OptionError("function", function, "accept takes a function that store.cache has decorated")
         if self._vault is None:
             return 0
+        if function._vault is None or function._vault.place != self._vault.place:
+            raise OptionError("function", function, "its results lie in another store: ask that one")
         present = function._present(strict=True)
         count = _versions.accept(self._vault, present, from_version, reason)
         _aliases.forget_all()

@@ -29,11 +29,13 @@ class Explained(Protocol):
 
     _aliases: Aliases
     _function_facts: Callable[[bytes], FunctionFacts]
+    _given: tuple[Any, ...]
     _identity: Identity
     _options: CallOptions
     _vault: Vault | None
     _judges: bool
 
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool: ...
     def _is_outdated(self, vault: Vault, row: CallRow) -> bool: ...
     def _present(self) -> Present: ...
 
@@ -51,7 +53,7 @@ def explain_call(function: Explained, load: Any, args: tuple[Any, ...], kwargs: 
     """Say whether a call would hit, and if not why."""
     vault, name = function._vault, function._identity.name
     form = function._identity.form()
-    values = form.bind(*args, **kwargs)
+    values = form.bind(*function._given, *args, **kwargs)
     if vault is None:
         return explain.make("off", "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment")
     try:
@@ -107,7 +109,12 @@ def _judge(function: Explained, vault: Vault, record: Record, facts: FunctionFac
             return explain.make("expired", head, [explain.describe_call(record)], (), record)
         head = "the cache_validation_callback did not take the stored result"
         return explain.make("invalid", head, [explain.describe_call(record)], (), record)
+    if row is not None and row.kind == "error" and not function._counts(vault, record.key, row):
+        head = "the call raised an exception, which is on record and is not one of the function's cache_errors"
+        return explain.make("exception", head, [explain.describe_call(record)], (), record)
     head = explain.describe_hit(record)
+    if row is not None and row.kind == "error":
+        head = f"raises the exception again that it raised then: {head}"
     if (record.function, record.fingerprint) == (facts.name, facts.fingerprint):
         return explain.make("stored", head, (), (), record)
     reason, how = _alias(vault, record, facts)
@@ -164,7 +171,9 @@ def _from_nearest(
     if found is None or record is None:
         return explain.make("never called", f"no call of {name} is on record")
     others = explain.argument_changes(found.arguments, arguments)
-    changes = _version_changes(vault, record, facts, place)
+    counting = Present(names, facts.place, facts).counting(vault)
+    counts = (record.function, record.fingerprint) in counting
+    changes = () if counts else _version_changes(vault, record, facts, place)
     line = f"nearest call: {explain.describe_call(record)}"
     if not others and changes:
         head, lines = explain.describe_changes(changes)

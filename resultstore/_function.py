@@ -7,7 +7,7 @@ import functools
 import itertools
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
@@ -337,18 +337,6 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """
         return self._identity.fingerprint()
 
-    def _check_parameters(self, names: Iterable[str]) -> None:
-        """Raise `OptionError` for a name that this function's calls cannot be found by."""
-        self._identity.check_parameters(names)
-
-    def _sought(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return what the index knows some arguments by: what stands in for them, and the object of a method."""
-        form = self._identity.form()
-        counted = [name for name in form.binder.names if name not in form.binder.ignored]
-        bound = dict(zip(form.binder.names, self._given, strict=False))
-        given = {name: value for name, value in bound.items() if name in counted} | given
-        return {name: form.identified(name, value) for name, value in given.items()}
-
     # -- methods
 
     @overload
@@ -505,58 +493,8 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """Say whether a row's payloads are in place, and an exception is one of those that are results."""
         return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
-    def forget(self, /, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Remove a call, its result and its record; return how many calls went, 0 or 1.
-
-        More go if the call is also known under other versions whose results count for this one.
-
-        Examples
-        --------
-        >>> square.forget(3), square.forget(3)
-        (1, 0)
-        """
-        if self._vault is None:
-            return 0
-        call = self._strictly_keyed(args, kwargs)
-        form, _, encodings, fingerprint, key = call
-        others = self._aliases.keys(self._vault, form, fingerprint, encodings, self._function_facts)
-        return sum(self._vault.forget(each) for each in (key, *others))
-
-    def clear(self, warn: bool = True) -> int:
-        """Remove all calls of this function, in all its versions; return how many went.
-
-        Of a ``__main__`` function only the versions of this script or notebook, and the present one,
-        are removed: another's ``__main__.f`` keeps its results.
-
-        Parameters
-        ----------
-        warn : bool, default True
-            Accepted for joblib's sake; the removal is logged, not warned of.
-
-        Examples
-        --------
-        >>> square.clear()
-        1
-        """
-        place, fingerprint = self._identity.place, self._present_fingerprint()
-        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
-
-    def _present_fingerprint(self) -> bytes | None:
-        try:
-            return self.fingerprint()
-        except DigestError:
-            return None
-
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        if not self._given:
-            return super().__reduce__()
-        found = getattr(self._given[0], self.__name__, None)
-        if isinstance(found, CachedFunction) and found._origin is self._origin:
-            return getattr, (*self._given, self.__name__)
-        return _bind, (self._origin, *self._given)
 
 
 _SHARED = ("_aliases", "_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
@@ -583,10 +521,6 @@ def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -
     if isinstance(call, types.FunctionType) and not isinstance(func, type):
         return decorate(call, store, keyed, options)._bound(func)
     return CachedFunction(func, store, keyed, options)
-
-
-def _bind(cached: CachedFunction[..., Any], to: Any) -> CachedFunction[..., Any]:
-    return cached._bound(to)
 
 
 def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:

@@ -20,13 +20,21 @@ class Sending:
     __slots__ = ()
 
     _func: Callable[..., Any]
+    _given: tuple[Any, ...]
     _identity: Identity
     _options: CallOptions
+    _origin: Any
     _twins: dict[str, Any]
     store: Any
+    __name__: str
     __qualname__: str
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        if self._given:
+            found = getattr(self._given[0], self.__name__, None)
+            if isinstance(found, type(self)) and found._origin is self._origin:
+                return getattr, (*self._given, self.__name__)
+            return _bind, (self._origin, *self._given)
         if not names.is_reachable(self):
             return _rebuild, (type(self), self._func, self.store, self._identity.options, self._options)
         if self.__module__ not in ("__main__", "__mp_main__"):
@@ -64,6 +72,10 @@ class Sending:
         if func.__qualname__.endswith("._portable"):
             func.__qualname__ = func.__qualname__.removesuffix("._portable")
         self.__init__(*state)  # type: ignore[misc]
+
+
+def _bind(cached: Any, to: Any) -> Any:
+    return cached._bound(to)
 
 
 def _rebuild(kind: type, *state: Any) -> Any:

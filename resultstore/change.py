@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resultstore._facts import CODE_KINDS, DependencyFacts, FunctionFacts
 
@@ -68,6 +68,8 @@ def _own_changes(old: FunctionFacts, new: FunctionFacts, place: str | None) -> I
         yield Change("label", "version", None, old.label, new.label)
     if old.scheme != new.scheme:
         yield Change("environment", "the rule of fingerprints", None, str(old.scheme), str(new.scheme))
+    elif all(_OWN in _by_name(facts) for facts in (old, new)):
+        return  # the function is among its dependencies, with a digest of its own
     if old.source is not None and new.source is not None and _essence(old.source) != _essence(new.source):
         yield Change("code", new.name, place, None, None, diff_of(new.name, old.source, new.source))
 
@@ -75,41 +77,45 @@ def _own_changes(old: FunctionFacts, new: FunctionFacts, place: str | None) -> I
 def _dependency_changes(old: FunctionFacts, new: FunctionFacts) -> Iterator[Change]:
     if old.scheme != new.scheme:  # then all digests differ, and nothing can be told by them
         return
-    before, after = _by_name(old.dependencies), _by_name(new.dependencies)
-    own_text_tells = old.source is not None and new.source is not None
+    before, after = _by_name(old), _by_name(new)
     for key in [*before, *(key for key in after if key not in before)]:
         was, now = before.get(key), after.get(key)
-        if key[0] in (old.name, new.name) and own_text_tells:
+        if (was is None or now is None) and key == _OWN:
             continue
-        if was is None or now is None or not _is_same(was, now, other_python=_minor(old) != _minor(new)):
-            yield _change(key[0], was, now)
+        if was is None or now is None or not _is_same(was, now):
+            yield _change(was, now)
 
 
-def _by_name(dependencies: tuple[DependencyFacts, ...]) -> dict[tuple[str, int], DependencyFacts]:
-    """Return dependencies by name; several of one name, such as lambdas, by their order too."""
+_OWN = ("", 0)
+
+
+def _by_name(facts: FunctionFacts) -> dict[tuple[str, int], DependencyFacts]:
+    """Return dependencies by name, without that of the function; several of one name by their order too."""
     counts: Counter[str] = Counter()
     found = {}
-    for dependency in dependencies:
-        found[dependency.name, counts[dependency.name]] = dependency
-        counts[dependency.name] += 1
+    for dependency in facts.dependencies:
+        name = dependency.name
+        if name == facts.name or name.startswith((f"{facts.name} ", f"{facts.name}.")):
+            name = name[len(facts.name) :]
+        if not name and dependency.text is None:
+            dependency = replace(dependency, text=facts.source)  # noqa: PLW2901 -- the same one, better known
+        found[name, counts[name]] = dependency
+        counts[name] += 1
     return found
 
 
-def _minor(facts: FunctionFacts) -> str:
-    return facts.python.rpartition(".")[0]
-
-
-def _is_same(was: DependencyFacts, now: DependencyFacts, *, other_python: bool) -> bool:
+def _is_same(was: DependencyFacts, now: DependencyFacts) -> bool:
     if was.digest == now.digest:
         return True
     # Another Python compiles the same source to another code.
     both = was.text is not None and now.text is not None and now.kind in CODE_KINDS
-    return other_python and both and _essence(was.text or "") == _essence(now.text or "")
+    return both and _essence(was.text or "") == _essence(now.text or "")
 
 
-def _change(name: str, was: DependencyFacts | None, now: DependencyFacts | None) -> Change:
+def _change(was: DependencyFacts | None, now: DependencyFacts | None) -> Change:
     seen = now or was
     assert seen is not None
+    name = seen.name
     before, after = (None if side is None else side.text or side.kind for side in (was, now))
     if seen.kind not in CODE_KINDS:
         return Change("environment" if seen.kind == "distribution" else "value", name, seen.place, before, after)

@@ -25,6 +25,7 @@ REASONS = {
     "label": "the same call was computed under another version= label",
     "expired": "the stored result is older than the function's ttl",
     "invalid": "the validation callback did not take the stored result",
+    "exception": "the call raised an exception, and the function's cache_errors does not name its type",
     "evicted": "the result was removed to free space",
     "unreadable": "the payload is gone, damaged, or a pickle that may not be read",
     "not stored": "the result could not be stored",
@@ -138,7 +139,8 @@ def describe_arguments(changes: tuple[Change, ...]) -> tuple[str, list[str]]:
     lines = []
     for change in changes[:_ELEMENTS]:
         lines.append(f"  {change}")
-        lines += [f"    {line}" for line in (change.diff or "").splitlines()]
+        if change.before != change.after:  # else it is said already
+            lines += [f"    {line}" for line in (change.diff or "").splitlines()]
     return head, lines
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from resultstore import CacheWarning, Change, OptionError, Store
+from resultstore import CacheWarning, Change, OptionError, Store, StoreError
 from resultstore._facts import DependencyFacts
 from resultstore.explain import HITS, REASONS, Explanation
 from tests import science
 from tests.test_versions import PORTABLE, define, pair, with_facts
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -327,6 +333,16 @@ def test_a_result_that_was_not_stored(store):
     assert "a result of type function is not stored" in check(f.explain(1), "not stored").text
 
 
+def test_a_stored_exception(store):
+    """An exception on record is a hit for a function that stores its type, and none for another."""
+    f = store.cache(science.fail_later, cache_errors=ZeroDivisionError)
+    f(1)
+    with pytest.raises(ZeroDivisionError):
+        f(2)
+    assert "raises the exception again" in check(f.explain(2), "stored").text
+    check(store.cache(science.fail_later).explain(2), "exception")
+
+
 def test_a_call_that_cannot_be_keyed(store):
     """The argument or dependency without a digest is named with the problem."""
     f = store.cache(science.square)
@@ -334,7 +350,9 @@ def test_a_call_that_cannot_be_keyed(store):
     assert made.text.startswith("miss: the call runs uncached: argument 'x': a builtins.object has no digest")
     assert (made.changes[0].kind, made.changes[0].name) == ("argument", "argument 'x'")
     held = iter([])
-    assert "closure variable 'held'" in check(store.cache(lambda: held).explain(), "unkeyed").text
+    made = check(store.cache(lambda: held).explain(), "unkeyed")
+    assert "held: a builtins.list_iterator has no digest" in made.text
+    assert made.changes[0].kind == "value"
 
 
 def test_storing_switched_off(monkeypatch, folder):
@@ -346,10 +364,136 @@ def test_storing_switched_off(monkeypatch, folder):
     check(off.explain(b"k" * 32), "off")
 
 
+def test_methods_are_explained_with_their_object(store):
+    """Of a bound method the object is an argument like the others, and versions and source are those of its function."""
+
+    class Scale:
+        def __init__(self, factor: int) -> None:
+            self.factor = factor
+
+        @store.cache(key={"self": lambda self: self.factor})
+        def apply(self, x: int) -> int:
+            return x * self.factor
+
+    scale = Scale(3)
+    scale.apply(2)
+    check(scale.apply.explain(2), "stored")
+    made = check(Scale(4).apply.explain(2), "argument")
+    assert [(c.name, c.before, c.after) for c in made.changes] == [("self", "3", "4")]
+    assert [v.standing for v in scale.apply.versions()] == ["present"]
+    assert "x * self.factor" in scale.apply.source()
+    assert store.prune() == 0
+
+
+def test_an_index_that_cannot_be_read_is_an_error(folder):
+    """Whoever asks why is told when nothing can be known."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    f(1)
+    store.close()
+    (folder / "index.sqlite").write_bytes(b"SQLite format 3\0" + b"garbage" * 1000)
+    with pytest.raises(StoreError):
+        f.explain(1)
+    with pytest.raises(StoreError):
+        store.explain(b"k" * 32)
+
+
 def test_a_wrong_call_is_a_type_error(store):
     """A call that the function would refuse is refused."""
     with pytest.raises(TypeError):
         store.cache(science.square).explain()
+
+
+# -- in real files and fresh processes
+
+
+def run(folder: Path, *, before: str = "") -> str:
+    """Run the project's main.py in a fresh process, with a line of Python before it; return what it prints."""
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        f"{before}\nimport runpy; runpy.run_path('main.py', run_name='__main__')",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PROJECT = {
+    "tools.py": "LIMIT = 3\n\n\ndef helper(x):\n    return x + 1\n\n\nclass Model:\n    scale = 2\n\n    def fit(self, x):\n        return x * self.scale\n",
+    "main.py": """\
+import sys
+
+import tools
+from resultstore import Store
+
+store = Store("results")
+
+
+@store.cache
+def analyse(x, factor=2):
+    print("computing")
+    return tools.helper(x) * factor + tools.LIMIT + tools.Model().fit(x)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{analyse.explain(1)}\\n")
+    if len(sys.argv) == 1:
+        analyse(1)
+""",
+}
+
+
+EDITS = [
+    ("tools.py", "x + 1", "x + 2", "tools.helper changed", "-    return x + 1\n+    return x + 2\n"),
+    ("tools.py", "LIMIT = 3", "LIMIT = 4", "tools.LIMIT: 3 -> 4", ""),
+    ("tools.py", "scale = 2", "scale = 5", "tools.Model.scale: 2 -> 5", ""),
+    ("tools.py", "x * self.scale", "x / self.scale", "tools.Model.fit changed", "+        return x / self.scale\n"),
+    ("main.py", "factor=2", "factor=3", "argument factor is another one", "  factor: 2 -> 3\n"),
+    ("main.py", ") * factor", ") / factor", "__main__.analyse changed", "+    return tools.helper(x) / factor"),
+]
+
+
+def test_an_edit_is_found_and_shown(tmp_path):
+    """In a fresh process after an edit, the miss is explained by what was edited; after the edit is undone it is a hit."""
+    for name, content in PROJECT.items():
+        (tmp_path / name).write_text(content)
+    assert run(tmp_path) == "miss: no call of __main__.analyse is on record\ncomputing\n"
+    for file, old, new, reason, text in EDITS:
+        (tmp_path / file).write_text(PROJECT[file].replace(old, new))
+        told = run(tmp_path, before="import sys; sys.argv.append('only ask')")
+        assert told.startswith("miss: ")
+        assert reason in told.splitlines()[0]
+        assert text in told
+        (tmp_path / file).write_text(PROJECT[file])
+    assert run(tmp_path).startswith("hit: ")
+
+
+def test_an_upgrade_of_python_throws_nothing_away(tmp_path):
+    """Where the bytecode is another Python's and the source is the same, the older results are hits, and say so."""
+    for name, content in PROJECT.items():
+        (tmp_path / name).write_text(content)
+    run(tmp_path)
+    other = "import sys; sys.implementation.cache_tag = 'cpython-999'"
+    assert "the same source under Python 3." in run(tmp_path, before=other)
+    path = tmp_path / "tools.py"
+    path.write_text(path.read_text().replace("x + 1", "x + 2"))
+    told = run(tmp_path, before=other)
+    assert told.startswith("miss: tools.helper changed"), told
+
+
+def test_a_moved_function_keeps_its_results(tmp_path):
+    """A function that moved to another module, and says where it was, hits what it computed there."""
+    (tmp_path / "old.py").write_text("def f(x):\n    print('computing')\n    return x * 2\n")
+    main = "from {module} import f\nfrom resultstore import Store\ng = Store('results').cache(f{was})\nprint(g(2), g.explain(2).reason)\n"
+    (tmp_path / "main.py").write_text(main.format(module="old", was=""))
+    assert run(tmp_path) == "computing\n4 stored\n"
+    (tmp_path / "old.py").rename(tmp_path / "new.py")
+    (tmp_path / "main.py").write_text(main.format(module="new", was=", was='old.f'"))
+    assert run(tmp_path) == "4 renamed\n"
 
 
 # -- records
