@@ -198,7 +198,9 @@ def _compare(where: str, one: Any, other: Any) -> str | _Pairs:
         return f"{where} had {gone} and has {new}" if gone or new else []
     if _equal(one, other):
         return []
-    if kind.__module__ in ("builtins", "numpy") or not hasattr(kind, "__reduce_ex__"):
+    if kind is object:
+        return []  # it cannot be told
+    if kind.__module__ in ("builtins", "numpy"):
         return [] if one != one and other != other else told  # NaN
     library = kind.__module__.partition(".")[0]
     if library in _TABLES:
@@ -206,7 +208,7 @@ def _compare(where: str, one: Any, other: Any) -> str | _Pairs:
         return told if same is not None and not same(other) else []
     made_of, other_made_of = _made_of(one), _made_of(other)
     if made_of is None or other_made_of is None:
-        return []  # it cannot be told
+        return []
     return [(f"{where}, in what it is restored from", made_of, other_made_of)]
 
 

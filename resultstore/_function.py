@@ -150,7 +150,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
     # -- the way of a call
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
             return self._run_plainly(args, kwargs)
@@ -302,7 +302,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             facts = holder._facts = self._identity.function_facts(fingerprint)
         return facts
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return the key, 32 bytes, under which a call's result is or would be stored.
 
         Raises
@@ -365,7 +365,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
     # -- one call
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
         """Run the function, whatever is stored, keep the result, and return it with its metadata.
 
         Returns
@@ -386,7 +386,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         outcome = self._run(args, kwargs)
         return outcome.value, outcome.metadata
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function, whatever is stored, and let the new result take the old one's place.
 
         If the function raises, the old result stays. If the new one cannot be stored, it goes all the same:
@@ -400,7 +400,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         """
         return self._run(args, kwargs).value  # type: ignore[no-any-return]
 
-    def get(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Return a call's stored result; never compute.
 
         Raises
@@ -434,7 +434,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         raise missing(vault, key, self.name)
 
-    def call_and_shelve(self, *args: P.args, **kwargs: P.kwargs) -> Reference:
+    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference:
         """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
 
         A result that cannot be stored is held in memory by its reference.
@@ -468,7 +468,7 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 
-    def check_call_in_cache(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Say whether a call would be a hit; nothing is computed or loaded.
 
         Examples
@@ -499,28 +499,6 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
 
 _SHARED = ("_aliases", "_binds", "_facts", "_identity", "_judges", "_options", "_progress", "_twins", "_vault")
 """What a bound method takes over from its function."""
-
-
-def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -> Any:
-    """Return a function cached; of a method, a callable object or a decorated method the function below it.
-
-    What a method is bound to is an argument of its function: it is looked at at each call.
-    """
-    if isinstance(func, CachedFunction):
-        func = func.func
-    if isinstance(func, (staticmethod, classmethod)):
-        cached = decorate(func.__func__, store, keyed, options)
-        cached._binds = "class" if isinstance(func, classmethod) else "nothing"
-        return cached
-    if isinstance(func, types.MethodType):
-        return decorate(func.__func__, store, keyed, options)._bound(func.__self__)
-    inner = names.innermost(func) if callable(func) else func
-    if isinstance(inner, types.MethodType):  # below partials
-        func = functools.partial(inner.__func__, inner.__self__, *func.args, **func.keywords)
-    call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
-    if isinstance(call, types.FunctionType) and not isinstance(func, type):
-        return decorate(call, store, keyed, options)._bound(func)
-    return CachedFunction(func, store, keyed, options)
 
 
 def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:

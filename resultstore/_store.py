@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resultstore._asking import Asking
-from resultstore._function import CachedFunction, decorate
+from resultstore._decorate import decorate
+from resultstore._function import CachedFunction
 from resultstore._housekeeping import Housekeeping
 from resultstore._identity import encoding
 from resultstore._settings import (
@@ -261,8 +262,8 @@ class Store(Asking, Housekeeping):
         Raises
         ------
         FunctionError
-            If a function of this kind cannot be cached: a method, an ``async def``, a generator
-            function, a class, a callable object.
+            If a function of this kind cannot be cached: a method, an ``async def``, a class, a callable
+            object.
         OptionError
             If an option has a value that it cannot have, or ``ignore`` names something that is not a
             parameter.

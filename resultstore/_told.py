@@ -64,7 +64,7 @@ class Told:
         """
         return Versions(()) if self._vault is None else _versions.versions(self._vault, self._present())
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Say whether a call would be a hit, and if not why; nothing is computed, loaded or written.
 
         Returns
@@ -104,7 +104,7 @@ class Told:
 
     # -- forgetting
 
-    def forget(self, *args: Any, **kwargs: Any) -> int:
+    def forget(self, /, *args: Any, **kwargs: Any) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
 
         More go if the call is also known under other versions whose results count for this one.

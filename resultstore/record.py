@@ -76,7 +76,7 @@ class Record:
     key : bytes
         The call's key, 32 bytes.
     note : str or None
-        Why it is not stored.
+        Why it is not stored; of an exception that is stored, its type and words.
 
     Examples
     --------

@@ -115,6 +115,8 @@ def _closure_parts(node: Node, seen: set[int]) -> tuple[Any, ...]:
 
 def portable_of(state: State) -> bytes | None:
     """Return the fingerprint by syntax instead of bytecode, the same on every Python; None without the source."""
+    if state.value != state.code:
+        return None  # a label is the same on every Python anyway
     locals_by_node: dict[int, bytes] = {}
     for node in reachable(state.walk.root):
         local: bytes | None = node.local

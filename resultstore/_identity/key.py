@@ -15,8 +15,10 @@ from resultstore._identity.behaviour import behaviour_of
 from resultstore._identity.binding import Binder, make_binder
 from resultstore._identity.encoding import encode, length, short, token_of
 from resultstore._identity.fingerprint import SCHEME, Fingerprint, dependencies_of, portable_of
+from resultstore._identity.kinds import defaults_of
 from resultstore._identity.names import innermost, name_of, place_of
 from resultstore._identity.sources import source_of
+from resultstore._identity.watch import before_change
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError, OptionError
 
@@ -34,7 +36,7 @@ _brief.maxlevel = 3
 class Form:
     """How a function's calls are spelled and keyed, as long as its signature stands. Never changed."""
 
-    __slots__ = ("_count", "_order", "_signature", "_stand_ins", "bind", "binder", "name")
+    __slots__ = ("_count", "_memos", "_order", "_signature", "_stand_ins", "bind", "binder", "name")
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Form:
         binder: Binder,
         signature: tuple[Any, ...],
         stand_ins: dict[str, Callable[[Any], Any]] | None = None,
+        inner: Any = None,
     ) -> None:
         self.name = name
         self.binder = binder
@@ -55,6 +58,10 @@ class Form:
         counted = [(i, short(encode(n))) for i, n in enumerate(binder.names) if n not in binder.ignored]
         self._order = tuple(sorted(counted, key=lambda pair: pair[1]))
         self._count = b"A" + length(len(counted))
+        defaults = dict(defaults_of(inner)) if signature else {}
+        self._memos = {
+            i: (inner, defaults[n]) for i, n in enumerate(binder.names) if type(defaults.get(n)) in (dict, list, set)
+        }
 
     def stands(self, inner: Any) -> bool:
         """Say whether this is still the function's signature; a reloader changes it in place."""
@@ -68,6 +75,8 @@ class Form:
     def encode(self, values: tuple[Any, ...]) -> list[bytes]:
         """Return the encodings of the arguments that count, in the order of the key."""
         encodings = []
+        if self._memos:
+            values = self._before_runs(values)
         for i, _ in self._order:
             try:
                 encodings.append(encode(values[i]))
@@ -77,6 +86,14 @@ class Form:
                 else:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return encodings
+
+    def _before_runs(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the values, a default that the function fills itself as it was before: ``def f(x, _memo={})``."""
+        present = list(values)
+        for i, (inner, default) in self._memos.items():
+            if values[i] is default:
+                present[i] = before_change(inner, f"default {self.binder.names[i]}", default)
+        return tuple(present)
 
     def _is_sentinel(self, i: int, value: Any) -> bool:
         """Say whether a value is its parameter's own default, and that one is a bare object: it means "not given"."""
@@ -162,7 +179,7 @@ class Identity:
         inner = self._inner
         is_python = isinstance(inner, types.FunctionType)
         signature = (inner.__code__, inner.__defaults__, inner.__kwdefaults__) if is_python else ()
-        return Form(self.name, make_binder(self._func, self.options.ignore), signature, self.options.key)
+        return Form(self.name, make_binder(self._func, self.options.ignore), signature, self.options.key, inner)
 
     def form(self) -> Form:
         """Return how calls are keyed now. A call uses one form throughout, for another thread may renew it."""

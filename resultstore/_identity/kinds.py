@@ -40,6 +40,7 @@ _OPAQUE = {
     "io": ("IOBase",), "_io": ("_IOBase",), "_contextvars": ("ContextVar",), "_weakref": ("ReferenceType",),
     "weakref": ("ReferenceType", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "finalize"),
     "multiprocessing.synchronize": ("SemLock", "Condition", "Event"), "asyncio.locks": ("Lock", "Event", "Condition"),
+    "queue": ("Queue", "SimpleQueue"), "_queue": ("SimpleQueue",), "multiprocessing.queues": ("Queue", "SimpleQueue"),
     "tempfile": ("_TemporaryFileWrapper",), "concurrent.futures._base": ("Executor",),
 }  # fmt: skip
 _COUNTED = (

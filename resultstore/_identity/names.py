@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from resultstore._facts import plain_text
+from resultstore._identity.origins import owner_of_module
 from resultstore.errors import FunctionError
 
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200  # inspect.CO_*, without its 24 ms import
@@ -58,41 +59,13 @@ def is_reachable(named: Any) -> bool:
     return found is named
 
 
-@functools.cache
-def origin_of(path: str) -> str | None:
-    """Say whose a source file is: ``"standard"``, ``"installed"``, or None for what may be edited."""
-    import sysconfig
-
-    path = os.path.realpath(path)
-    if not {"site-packages", "dist-packages"}.isdisjoint(path.replace("\\", "/").split("/")):
-        return "installed"
-    roots = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
-    return "standard" if any(path.startswith(root + os.sep) for root in roots) else None
-
-
-@functools.cache
 def version_of(top: str) -> str | None:
     """Return the version of a top-level module's distribution.
 
     ``""`` for the standard library; None for what is under development, for nobody says when it changes.
     """
-    module = sys.modules.get(top)
-    file = getattr(module, "__file__", None)
-    if module is None or top in ("__main__", "__mp_main__"):
-        return None
-    if top in sys.stdlib_module_names and (file is None or origin_of(file) is not None):
-        return ""  # not so a module of the user's own that hides one of the library's
-    if file is None or origin_of(file) is None:
-        return None
-    version = getattr(module, "__version__", None)
-    if isinstance(version, str) and version:
-        return version
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(top)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    owner = owner_of_module(top) if top in sys.modules else None
+    return None if owner is None else owner.version
 
 
 def is_ufunc(func: object) -> bool:
@@ -106,22 +79,23 @@ def owner_of(func: object) -> tuple[str, str, str] | None:
 
     Such a function is known by name, so it must be the very object that its module has under the name
     (not so what ``np.frompyfunc`` makes), and the module must have a version (not so an extension under
-    development): the standard library's is Python's.
+    development): the standard library's is ``""``.
     """
     # np.sum and most of numpy's API: C objects around Python code that belongs to numpy.
     compiled = isinstance(func, types.BuiltinFunctionType) or type(func).__name__ == "_ArrayFunctionDispatcher"
     if not (compiled or is_ufunc(func)):
         return None
     name = str(getattr(func, "__qualname__", None) or getattr(func, "__name__", ""))
-    for module in (getattr(func, "__module__", None), "numpy", "scipy.special"):  # older ufuncs name no module
-        found: Any = sys.modules.get(module or "")
+    homes = [getattr(func, "__module__", None)]
+    if is_ufunc(func):
+        homes += ["numpy", "scipy.special"]  # older ones name no module
+    for module in homes:
+        found: Any = sys.modules.get(module) if isinstance(module, str) else None
         for part in name.split("."):
             found = getattr(found, part, None)
         if found is func and isinstance(module, str):
-            top = module.partition(".")[0]
-            standard = top in sys.stdlib_module_names
-            version = sys.version.split()[0] if standard else getattr(sys.modules.get(top), "__version__", None)
-            return (module, name, version) if isinstance(version, str) and version else None
+            version = version_of(module.partition(".")[0])
+            return None if version is None else (module, name, version)
     return None
 
 

@@ -22,6 +22,7 @@ class Owner(NamedTuple):
 
 
 STANDARD = Owner("", "")
+_OURSELVES = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
 @functools.cache
@@ -32,6 +33,8 @@ def owner_of_file(path: str) -> Owner | None:
     if path.startswith("<"):
         return None
     real = os.path.realpath(path)
+    if real.startswith(_OURSELVES):
+        return STANDARD  # no result depends on how it is stored
     for root in _roots(tuple(sys.path)):
         if real.startswith(root + os.sep):
             owner = _owner_in(root, real[len(root) + 1 :].replace(os.sep, "/"))

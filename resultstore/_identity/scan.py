@@ -7,23 +7,24 @@ takes 5), and remembered for each code object.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import types
 from opcode import opname
 from typing import Any, NamedTuple
 
 GLOBAL, FREE, IMPORT = "global", "closure variable", "import"
+LOCAL, ATTRIBUTE = "local", "attribute"
 
 _IGNORED = frozenset(
     "CACHE EXTENDED_ARG RESUME PRECALL PUSH_NULL NOP KW_NAMES COPY_FREE_VARS MAKE_CELL NOT_TAKEN".split()
 )
 _LOAD_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
 _LOAD_FREE = frozenset(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"))
-_STORE = {"STORE_FAST": "local", "STORE_NAME": "local", "STORE_DEREF": FREE, "STORE_GLOBAL": GLOBAL}
+_STORE = {"STORE_FAST": LOCAL, "STORE_NAME": LOCAL, "STORE_DEREF": FREE, "STORE_GLOBAL": GLOBAL}
 _WRITERS = frozenset("append appendleft add extend update insert clear discard remove".split())
 _CHANGERS = _WRITERS | frozenset("setdefault pop popitem popleft move_to_end sort reverse".split())
-_BY_NAME = frozenset(("getattr", "hasattr"))
-_WHOLE_NAMESPACE = frozenset(("globals", "eval", "exec", "vars", "locals"))
+_WHOLE_NAMESPACE = frozenset(("globals", "eval", "exec"))
 _IN_PLACE = 13  # of BINARY_OP: += and its like follow the plain operators
 _SUBSCRIPT = 26  # of BINARY_OP, from Python 3.14 on
 
@@ -81,18 +82,27 @@ class _Scan:
         for i, (kind, value, _) in enumerate(tokens):
             if kind == "import":
                 self._import(tokens, i, value, imports)
+        self._note_writing(tokens)
         for i, (kind, name, space) in enumerate(tokens):
-            if kind == "load" and (space != "local" or name in imports):
+            if kind == "load" and (space != LOCAL or name in imports):
                 self._load(tokens, i, space, name, imports)
-            elif kind == "store" and space != "local":
-                self.written.add((space, name))
-        if any(kind == "op" and name in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR") for kind, name, _ in tokens):
-            self.written.update((space, name) for kind, name, space in tokens if kind == "load" and space != "local")
         # What a nested function may find in cells of this one.
         shared = {name: found for name, found in imports.items() if name in code.co_cellvars or name in outer}
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self.look(constant, shared)
+
+    def _note_writing(self, tokens: list[Token]) -> None:
+        """Note what may be written to: rather too much than too little, for it matters only if it really changes."""
+        into = any(kind == "op" and name in ("STORE_SUBSCR", "DELETE_SUBSCR") for kind, name, _ in tokens)
+        for (kind, name, space), (after, method, _) in itertools.pairwise([*tokens, ("op", "", 0)]):
+            changed = into or (after == "attr" and method in _CHANGERS)
+            if kind == "store" or (kind == "load" and changed):
+                self.written.add((space, name))
+            elif kind == "attr" and changed:
+                self.written.add((ATTRIBUTE, name))
+            elif kind == "op" and name in ("STORE_ATTR", "DELETE_ATTR"):
+                self.written.add((ATTRIBUTE, space))
 
     def _import(self, tokens: list[Token], i: int, module: str, imports: dict[str, set[tuple[Any, ...]]]) -> None:
         """Note which variables an ``import`` statement binds, and to what."""
@@ -123,13 +133,10 @@ class _Scan:
         self, tokens: list[Token], i: int, space: str, name: str, imports: dict[str, set[tuple[Any, ...]]]
     ) -> None:
         chain, after = _chain(tokens, i + 1)
-        if space != "local":
-            if chain and chain[-1] in _CHANGERS:
-                self.written.add((space, name))
+        if space != LOCAL:
             path = _written_path(tokens, i, space, name, chain, after)
             if path is not None:
                 self.reads.add(Reference(space, name, path, only_written=True))
-                self.written.add((space, name))
                 return
         if space == GLOBAL and name in _OF_THE_MODULE:
             return
@@ -143,11 +150,13 @@ class _Scan:
             chain = (*chain, tokens[after][1])
         for module, level, taken, top in imports.get(name, ()):
             self.reads.add(Reference(IMPORT, (module, level, taken, top), chain))
-        if space != "local":
+        if space != LOCAL:
             self.reads.add(Reference(space, name, chain))
         target = _import_by_name(tokens, name, chain, after)
         if target is not None:
-            self.reads.add(Reference(IMPORT, (target, 0, None, target), ()))
+            taken, _ = _chain(tokens, after + 2)
+            top = target.partition(".")[0] if name == "__import__" else target
+            self.reads.add(Reference(IMPORT, (target, 0, None, top), taken))
 
 
 def _chain(tokens: list[Token], i: int) -> tuple[tuple[str, ...], int]:
@@ -242,34 +251,29 @@ def _is_discarded(tokens: list[Token], i: int) -> bool:
 
 def _is_constant_key(tokens: list[Token], after: int) -> bool:
     """Say whether a call without arguments is subscribed with a text: ``globals()["x"]``."""
-    return (
-        _is(tokens, after, "CALL")
-        and after + 1 < len(tokens)
-        and tokens[after + 1][0] == "const"
-        and isinstance(tokens[after + 1][1], str)
-        and _is(tokens, after + 2, "BINARY_SUBSCR")
-    )
+    return _is(tokens, after, "CALL") and _is_text(tokens, after + 1) and _is(tokens, after + 2, "BINARY_SUBSCR")
 
 
 def _names_an_attribute(tokens: list[Token], i: int, after: int) -> bool:
-    """Say whether this is the first argument of ``getattr(x, "name")``."""
+    """Say whether this is the first argument of ``getattr(x, "name")``, perhaps with a default."""
+    if i == 0 or tokens[i - 1] not in (("load", "getattr", GLOBAL), ("load", "hasattr", GLOBAL)):
+        return False
+    last = after + 1 if _is(tokens, after + 1, "CALL") else after + 2
     return (
-        i > 0
-        and tokens[i - 1][0] == "load"
-        and tokens[i - 1][1] in _BY_NAME
-        and tokens[i - 1][2] == GLOBAL
-        and after + 1 < len(tokens)
-        and tokens[after][0] == "const"
-        and isinstance(tokens[after][1], str)
+        _is_text(tokens, after) and (last == after + 1 or _is_simple(tokens, after + 1)) and _is(tokens, last, "CALL")
     )
 
 
+def _is_text(tokens: list[Token], i: int) -> bool:
+    return i < len(tokens) and tokens[i][0] == "const" and isinstance(tokens[i][1], str)
+
+
 def _import_by_name(tokens: list[Token], name: str, chain: tuple[str, ...], after: int) -> str | None:
-    """Return the module that ``import_module("x")`` or ``__import__("x")`` brings, where a text says so."""
-    by_name = chain[-1:] == ("import_module",) or (not chain and name in ("import_module", "__import__"))
-    if by_name and after < len(tokens) and tokens[after][0] == "const" and isinstance(tokens[after][1], str):
-        return str(tokens[after][1])
-    return None
+    """Return the module that a text names: ``import_module("x")``, ``__import__("x")``, ``sys.modules["x"]``."""
+    by_call = chain[-1:] == ("import_module",) or (not chain and name in ("import_module", "__import__"))
+    by_key = chain[-1:] == ("modules",) or (not chain and name == "modules")
+    ends = ("CALL",) if by_call else ("BINARY_SUBSCR",) if by_key else ()
+    return str(tokens[after][1]) if _is_text(tokens, after) and _is(tokens, after + 1, *ends) else None
 
 
 def _tokens(code: types.CodeType) -> list[Token]:
@@ -297,18 +301,18 @@ def _tokens(code: types.CodeType) -> list[Token]:
         elif name in _LOAD_FREE:
             token = ("load", variables[argument], FREE)
         elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
-            tokens.append(("load", variables[argument >> 4], "local"))
-            token = ("load", variables[argument & 15], "local")
+            tokens.append(("load", variables[argument >> 4], LOCAL))
+            token = ("load", variables[argument & 15], LOCAL)
         elif name == "STORE_FAST_LOAD_FAST":
-            tokens.append(("store", variables[argument >> 4], "local"))
-            token = ("load", variables[argument & 15], "local")
+            tokens.append(("store", variables[argument >> 4], LOCAL))
+            token = ("load", variables[argument & 15], LOCAL)
         elif name == "STORE_FAST_STORE_FAST":
-            tokens.append(("store", variables[argument >> 4], "local"))
-            token = ("store", variables[argument & 15], "local")
+            tokens.append(("store", variables[argument >> 4], LOCAL))
+            token = ("store", variables[argument & 15], LOCAL)
         elif name.startswith("LOAD_FAST"):
             # From Python 3.13 on a cell that is handed to a nested function is loaded like this, its content never.
             is_cell = variables[argument] in code.co_cellvars
-            token = ("op", "LOAD_CLOSURE", 0) if is_cell else ("load", variables[argument], "local")
+            token = ("op", "LOAD_CLOSURE", 0) if is_cell else ("load", variables[argument], LOCAL)
         elif name in _STORE:
             by_name = name in ("STORE_NAME", "STORE_GLOBAL")
             token = ("store", (names if by_name else variables)[argument], _STORE[name])
@@ -320,6 +324,6 @@ def _tokens(code: types.CodeType) -> list[Token]:
             what = "IN_PLACE" if _IN_PLACE <= argument < _SUBSCRIPT else "BINARY_OP"
             token = ("op", "BINARY_SUBSCR" if argument == _SUBSCRIPT else what, 0)
         else:
-            token = ("op", name, names[argument] if name == "STORE_ATTR" else argument)
+            token = ("op", name, names[argument] if name in ("STORE_ATTR", "DELETE_ATTR") else argument)
         tokens.append(token)
     return tokens

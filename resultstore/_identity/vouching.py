@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
 import types
 from collections.abc import Iterator
 from typing import Any
 
-from resultstore._identity.names import is_reachable, origin_of, version_of
+from resultstore._identity.names import is_reachable, version_of
+from resultstore._identity.origins import STANDARD, owner_of_file
 
 COMPILED = frozenset(
     {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -60,6 +62,10 @@ def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool
         return all(part is None or _is_installed(part, owner, inside) for part in parts)
     if isinstance(member, type):
         return version_of(member.__module__.partition(".")[0]) is not None
+    if kind is enum.property:
+        return True
+    if kind is types.MethodType and member.__self__ is owner:
+        return _is_installed(member.__func__, owner, inside)
     if kind in COMPILED or not (callable(member) or hasattr(kind, "__get__")):
         return True
     if kind is functools.cached_property:
@@ -76,9 +82,10 @@ def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
     file = func.__code__.co_filename
     if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
         return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
+    owner_of_code = owner_of_file(file)
     # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.
-    origins = ("installed", "standard") if version_of(owner.__module__.partition(".")[0]) == "" else ("installed",)
-    return origin_of(file) in origins
+    is_standard = version_of(owner.__module__.partition(".")[0]) == ""
+    return owner_of_code is not None and (is_standard or owner_of_code is not STANDARD)
 
 
 def _callables_in(func: types.FunctionType) -> Iterator[Any]:
@@ -94,5 +101,7 @@ def _belongs(name: str, member: Any, kind: type) -> bool:
     func = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
     if not isinstance(func, types.FunctionType):
         return True
+    if isinstance(kind, enum.EnumMeta) and func.__code__.co_filename == enum.__file__:
+        return True  # an enum is given some by its making
     outer, _, last = func.__qualname__.rpartition(".")
     return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")

@@ -7,6 +7,7 @@ version, the standard library by name alone; everything else by its code or its 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -21,7 +22,7 @@ from resultstore._identity.encoding import LEAVES, encode
 from resultstore._identity.graph import Node
 from resultstore._identity.kinds import MISSING
 from resultstore._identity.origins import STANDARD, Owner, owner_of_import, owner_of_module
-from resultstore._identity.scan import FREE, GLOBAL, Reference, references
+from resultstore._identity.scan import ATTRIBUTE, FREE, GLOBAL, LOCAL, Reference, references
 from resultstore._identity.watch import Watch, before_change
 from resultstore.errors import DigestError
 
@@ -123,13 +124,15 @@ class Walk:
             return self._without_digest(value, name, error)
         kind = type(value)
         node = self._new("value", name, ("instance",), value)
-        if watched is None:
-            self.watch.looks_again = True
-        for container in watched or ():
-            self.watch.add_container(container)
-        parts = [("class", kind), *parts]
+        self.watch.looks_again |= watched is None
+        self.watch.add_instance(value, watched or ())
+        parts = [("class", kind), *((label, self._attribute(value, label, part)) for label, part in parts)]
+        parts = [(label, part) for label, part in parts if part is not MISSING]
         self._later(self._fill, node, [(label, part, kinds.part_name(name, label, part)) for label, part in parts])
         return node
+
+    def _attribute(self, value: Any, label: str, part: Any) -> Any:
+        return self._read(value, label[1:], part) if label.startswith(".") else part
 
     def _without_digest(self, value: Any, name: str, error: Exception) -> Node:
         kind = type(value)
@@ -169,6 +172,8 @@ class Walk:
         node = self._new("wrapper", name, local, value)
         if owner is not None:
             self._distribution(node, owner_of_module(owner.__module__) or STANDARD)
+        if type(value) is functools.cached_property and value.attrname is not None:
+            self.watch.written_attributes.add(value.attrname)
         keywords = getattr(value, "keywords", None)
         if isinstance(keywords, dict):
             self.watch.add_container(keywords)
@@ -207,7 +212,8 @@ class Walk:
         ignored = self._ignored if func is self._root_thing else frozenset()
         for parameter, value in kinds.defaults_of(func):
             if parameter not in ignored:
-                node.edges.append((f"default {parameter}", self.of(value, f"{name} default {parameter}")))
+                label = f"default {parameter}"
+                node.edges.append((label, self.of(self._read(func, label, value), f"{name} {label}")))
         found = references(func.__code__)
         scope = func.__globals__
         cells = dict(zip(func.__code__.co_freevars, func.__closure__ or (), strict=True))
@@ -215,6 +221,8 @@ class Walk:
         self.watch.written.update(
             (id(cells[variable]), "") for space, variable in found.written if space == FREE and variable in cells
         )
+        self.watch.written.update((id(func), f"default {name}") for space, name in found.written if space == LOCAL)
+        self.watch.written_attributes.update(name for space, name in found.written if space == ATTRIBUTE)
         for reference in found.reads:
             self._reference(node, reference, scope, cells)
         if found.whole_namespace:
@@ -264,6 +272,7 @@ class Walk:
         self.watch.add_binding(scope, variable, value)
         if value is not MISSING:
             return (self._read(scope, variable, value),)
+        self.watch.add_read(scope, variable, value, value)
         builtins = scope.get("__builtins__", {})
         builtins = builtins if isinstance(builtins, dict) else vars(builtins)
         value = builtins.get(variable, MISSING)
@@ -299,9 +308,10 @@ class Walk:
                 step = kinds.static_attribute(value, attribute)
                 if step is None:
                     break
-                owners, value = step
-                for space in owners:
+                spaces, found = step
+                for space in spaces:
                     self.watch.add_binding(space, attribute, space.get(attribute, MISSING))
+                value = self._read(value, attribute, found)
                 name = f"{name}.{attribute}"
         return self.of(value, name)
 
@@ -352,7 +362,10 @@ class Walk:
         members, local = classes.members_of(kind)
         node = self._new("class", name, ("class", kind.__qualname__, local), kind)
         self.watch.add_class(kind)
-        self._later(self._fill, node, [(label, part, f"{name}.{label}") for label, part in members])
+        self.watch.add_owner(kind)
+        members = [(label, self._read(kind, label, part)) for label, part in members]
+        parts = [(label, part, f"{name}.{label}") for label, part in members if part is not MISSING]
+        self._later(self._fill, node, parts)
         return node
 
 

@@ -18,15 +18,17 @@ from operator import is_
 from typing import Any, NamedTuple
 
 from resultstore._identity.encoding import encode
-from resultstore._identity.kinds import MISSING, content
+from resultstore._identity.kinds import MISSING, content, defaults_of
 from resultstore.errors import DigestError
 
-Holder = Mapping[str, Any] | types.CellType
+Holder = Any
+"""A namespace, a cell, a function with its defaults, or what has attributes."""
 
 _FIXED = frozenset(
     (type(None), bool, int, float, complex, str, bytes, range, type(...), datetime, date, time, timedelta, timezone)
 )
 _CONTAINERS = (list, dict, set, deque)
+_DEFAULT = "default "
 
 
 class _Changed(NamedTuple):
@@ -72,6 +74,10 @@ class Watch:
         """Whether there is something that cannot be watched."""
         self.written: set[tuple[int, str]] = set()
         """Holder and name of what the followed code may change."""
+        self.written_attributes: set[str] = set()
+        """Attributes that the followed code may set, or change in place, whosever they are."""
+        self._owners: list[tuple[Any, frozenset[str]]] = []
+        self._kinds: list[tuple[Any, type]] = []
         self._bindings: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         self._functions: list[tuple[Any, ...]] = []
         self._containers: list[tuple[Any, tuple[Any, ...]]] = []
@@ -101,6 +107,17 @@ class Watch:
         self.add_container(vars(kind))
         self._functions.append((kind, kind.__bases__))
 
+    def add_instance(self, value: Any, containers: Iterable[Any]) -> None:
+        """Watch the class of an instance, and the containers in which its state lies."""
+        self._kinds.append((value, type(value)))
+        for container in containers:
+            self.add_container(container)
+        self.add_owner(value)
+
+    def add_owner(self, holder: Any) -> None:
+        """Note something whose attributes the followed code may set for the first time."""
+        self._owners.append((holder, frozenset(getattr(holder, "__dict__", ()))))
+
     def add_value(self, value: Any, encoding: bytes) -> None:
         """Watch the content of a value."""
         if not _is_fixed(value):
@@ -115,7 +132,8 @@ class Watch:
     def finish(self) -> None:
         """Keep what the followed code may change as it is now, before it runs."""
         for holder, name, value, before in self._read:
-            if (id(holder), name) in self.written:
+            plain = isinstance(holder, (dict, types.CellType)) or name.startswith(_DEFAULT)
+            if (id(holder), name) in self.written if plain else name in self.written_attributes:
                 elements = _elements(value) if isinstance(value, _CONTAINERS) else None
                 kept = value.copy() if before is value and elements is not None else before
                 self._places.append(_Place(holder, name, value, elements, kept))
@@ -133,6 +151,9 @@ class Watch:
         for known in self._functions:
             if not _function_stands(known):
                 return False
+        for value, kind in self._kinds:
+            if type(value) is not kind:
+                return False
         for container, elements in self._containers:
             if not _same(_elements(container), elements):
                 return False
@@ -148,11 +169,27 @@ class Watch:
         """Note what the functions have changed themselves while they ran."""
         for place in self._places:
             holder, name, value, elements, before = place
-            now = content(holder) if isinstance(holder, types.CellType) else holder.get(name, MISSING)
+            now = _present(holder, name)
             elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
             if now is value and (elements is None or elements_now is None or _same(elements_now, elements)):
                 continue
             _changed[(id(holder), name)] = _Changed(holder, now, elements_now, before)
+        for holder, names in self._owners:
+            attributes = getattr(holder, "__dict__", {})
+            for name in (attributes.keys() - names) & self.written_attributes:
+                now = attributes[name]
+                elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
+                _changed[(id(holder), name)] = _Changed(holder, now, elements_now, MISSING)
+
+
+def _present(holder: Holder, name: str) -> Any:
+    if isinstance(holder, types.CellType):
+        return content(holder)
+    if isinstance(holder, dict):
+        return holder.get(name, MISSING)
+    if name.startswith(_DEFAULT):
+        return dict(defaults_of(holder)).get(name.removeprefix(_DEFAULT), MISSING)
+    return getattr(holder, "__dict__", {}).get(name, MISSING)
 
 
 def _elements(container: Any) -> tuple[Any, ...]:

@@ -57,13 +57,18 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
     leaves: list[Any] = []
     numbers: dict[int, int] = {}
     frozen: dict[int, Any] = {}
+    met: set[type] = set()
+    """Kinds that are neither arrays nor iterators: pickle asks of each part."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, part: Any) -> int | None:
             kind = type(part)
+            if kind in met:
+                return None
             if not issubclass(kind, arrays):
                 if is_iterator(kind):  # pickle would write some kinds, at the place where they are
                     raise UnstorableError(what_to_do(kind))
+                met.add(kind)
                 return None
             if kind not in plain or not is_leaf(part):
                 if not part.flags.writeable:

@@ -117,6 +117,8 @@ def _parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         _expect(where, "dtype", one.dtype, other.dtype)
         if one.dtype.hasobject:
             yield f"{where}.item()", one.item(), other.item()
+        elif _is_extended(one.dtype):
+            _expect(where, "scalar", repr(one), repr(other))
         else:
             _expect(where, "scalar", one.tobytes().hex(), other.tobytes().hex())
     elif root in ("pandas", "pyarrow"):
@@ -167,6 +169,8 @@ def _made_of(value: Any) -> list[Any] | None:
     if not isinstance(made_of, tuple):
         return None
     made_of = [list(part) if i in (3, 4) and part is not None else part for i, part in enumerate(made_of)]
+    made_of += [None] * (6 - len(made_of))
+    made_of[2] = made_of[2] or None  # an exception has an empty __dict__ once somebody has looked for one
     if isinstance(value, BaseException):
         made_of += [value.__cause__, value.__context__, value.__suppress_context__]
     return made_of
@@ -213,7 +217,18 @@ def _array_parts(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, A
         for i, (a, b) in enumerate(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True)):
             yield f"{where}.flat[{i}]", a, b
     elif (data := numpy.asarray(one).tobytes("A")) != numpy.asarray(other).tobytes("A"):
+        if _is_extended(one.dtype):
+            yield f"{where}, in words", list(map(repr, one.ravel())), list(map(repr, other.ravel()))
+            return
+        if one.dtype.names is not None:  # what lies in gaps between fields is no part of them
+            yield from ((f"{where}[{name!r}]", one[name], other[name]) for name in one.dtype.names)
+            return
         raise AssertionError(f"{where}: the {len(data)} bytes of {one!r:.200} are not those of {other!r:.200}")
+
+
+def _is_extended(dtype: Any) -> bool:
+    """Say whether numbers have bytes that mean nothing and are never set, as long doubles have."""
+    return dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
 
 
 def _match_tables(where: str, root: str, one: Any, other: Any) -> None:

@@ -43,6 +43,17 @@ class Fit:
     weights: np.ndarray[Any, Any]
 
 
+class Measured(np.ndarray):  # type: ignore[type-arg]
+    """An array that knows its unit."""
+
+
+def in_metres(array: np.ndarray[Any, Any]) -> Measured:
+    """Return an array of a subclass, with an attribute."""
+    result = array.view(Measured)
+    result.unit = "m"  # type: ignore[attr-defined]
+    return result
+
+
 def readonly(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the array, not writeable."""
     array.flags.writeable = False
@@ -109,6 +120,8 @@ VALUES: dict[str, Callable[[], Any]] = {
     "array, datetime64[us]": lambda: np.array(["2026-01-01", "NaT"], "M8[us]"),
     "array, objects": lambda: np.array([1, "two", None], dtype=object),
     "array, masked": lambda: np.ma.masked_equal([1, 2], 2),
+    "array, masked, hard, big-endian": lambda: np.ma.array(np.arange(2, dtype=">i4"), hard_mask=True),
+    "array subclass with attributes": lambda: in_metres(np.arange(3.0)),
     "numpy scalar": lambda: np.float32(1.5),
     "pandas DataFrame": frame,
     "pandas DataFrame with attrs and flags": with_attrs,
@@ -136,6 +149,8 @@ def lost(one: Any, other: Any) -> str:
             "dtype": lambda v: repr(v.dtype),
             "order": lambda v: v.flags.f_contiguous,
             "writeable": lambda v: v.flags.writeable,
+            "attributes": lambda v: {} if type(v) is not Measured else vars(v),
+            "hard mask": lambda v: getattr(v, "hardmask", None),
         }
     if isinstance(one, (pd.DataFrame, pd.Series)):
         aspects |= {

@@ -16,7 +16,16 @@ from trust.tools import TOOLS
 from trust.world_text import arguments_text, results_text
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-HEAVY = ("numpy", "pandas", "pyarrow", "scipy.sparse", "xarray", "polars", "sklearn.preprocessing", "sklearn.linear_model")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy.sparse",
+    "xarray",
+    "polars",
+    "sklearn.preprocessing",
+    "sklearn.linear_model",
+)
 """Imported before the forks, for values."""
 
 RIGHT, STALE, NEEDLESS, REFUSED, UNTOLD, ERROR, NONE = "right", "STALE", "needless", "refused", "untold", "error", "–"

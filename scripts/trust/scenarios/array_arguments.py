@@ -8,17 +8,29 @@ GROUP = Group("Arrays")
 same, differ = GROUP.same, GROUP.differ
 
 for dtype in "b1 i1 >i2 u4 >i8 f2 f4 >f8 c16 S5 U3 M8[s] m8[ns] V4".split():
-    same(f"an array of {dtype}", f"np.arange(4).astype('i1').astype('{dtype}')", f"np.arange(4).astype('i1').astype('{dtype}').copy()")
+    same(
+        f"an array of {dtype}",
+        f"np.arange(4).astype('i1').astype('{dtype}')",
+        f"np.arange(4).astype('i1').astype('{dtype}').copy()",
+    )
 same("an array and a copy", "np.arange(6).reshape(2, 3)", "np.arange(6).reshape(2, 3).copy()")
 same("a strided view", "np.arange(10)[::2]", "np.array([0, 2, 4, 6, 8])")
 same("a reversed view", "np.arange(3)[::-1]", "np.array([2, 1, 0])")
 same("a broadcast array", "np.broadcast_to(np.arange(3), (2, 3))", "np.array([[0, 1, 2], [0, 1, 2]])")
-same("a transposed array and Fortran order", "np.arange(6).reshape(2, 3).T", "np.array([[0, 3], [1, 4], [2, 5]], order='F')")
+same(
+    "a transposed array and Fortran order",
+    "np.arange(6).reshape(2, 3).T",
+    "np.array([[0, 3], [1, 4], [2, 5]], order='F')",
+)
 same("a memory map", "mapped(np.arange(5.0))", "np.arange(5.0)")
 same("a memory map of two files", "mapped(np.arange(5.0))", "mapped(np.arange(5.0))")
 same("a read-only array", "readonly(np.arange(3))", "np.arange(3)")
 same("an array of 10 MB", "np.arange(1_250_000.0)", "np.arange(1_250_000.0)")
-differ("an array of 10 MB, in one element", "np.arange(1_250_000.0)", "then(np.arange(1_250_000.0), lambda a: a.__setitem__(7, 0))")
+differ(
+    "an array of 10 MB, in one element",
+    "np.arange(1_250_000.0)",
+    "then(np.arange(1_250_000.0), lambda a: a.__setitem__(7, 0))",
+)
 differ("an array's element", "np.array([1, 2])", "np.array([1, 3])")
 differ("an array's dtype", "np.arange(3, dtype='i4')", "np.arange(3, dtype='i8')")
 differ("signed and unsigned", "np.arange(3, dtype='i4')", "np.arange(3, dtype='u4')")
@@ -43,7 +55,11 @@ RECORD = "np.array([(1, 2.0)], [('a', 'i4'), ('b', 'f8')])"
 same("records", RECORD, RECORD)
 differ("records' field names", RECORD, RECORD.replace("'b'", "'c'"))
 differ("records' titles", RECORD, RECORD.replace("('a',", "(('t', 'a'),"))
-differ("records' alignment", "np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')]))", "np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')], align=True))")
+differ(
+    "records' alignment",
+    "np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')]))",
+    "np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')], align=True))",
+)
 same("records' padding", "then(np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')], align=True)), lambda v: v.view('u1').__setitem__(3, 9))",
      "np.zeros(2, np.dtype([('a', 'i1'), ('b', 'f8')], align=True))")  # fmt: skip
 differ("a record array's class", RECORD, RECORD + ".view(np.recarray)")
@@ -53,15 +69,27 @@ differ("objects deep inside", "objects([[1]])", "objects([[2]])")
 same("objects shared and copied", "objects(*twice('ab' * 9))", "objects('ab' * 9, 'abab' * 4 + 'ab')")
 same("a masked array", "np.ma.masked_equal([1, 2, 3], 2)", "np.ma.masked_equal([1, 2, 3], 2)")
 differ("a masked array's mask", "np.ma.array([1, 2], mask=[0, 1])", "np.ma.array([1, 2], mask=[1, 0])")
-differ("a masked array's fill value", "np.ma.array([1, 2], mask=[0, 1], fill_value=5)", "np.ma.array([1, 2], mask=[0, 1], fill_value=6)")
+differ(
+    "a masked array's fill value",
+    "np.ma.array([1, 2], mask=[0, 1], fill_value=5)",
+    "np.ma.array([1, 2], mask=[0, 1], fill_value=6)",
+)
 differ("a hard mask", "np.ma.array([1, 2], mask=[0, 1], hard_mask=True)", "np.ma.array([1, 2], mask=[0, 1])")
 differ("a masked array and a plain one", "np.ma.array([1, 2])", "np.array([1, 2])")
 differ("a matrix and an array", "np.array([[1, 2]])", "np.asmatrix([[1, 2]])")
 same("a matrix", "np.asmatrix([[1, 2]])", "np.asmatrix([[1, 2]])")
 same("a subclass of ndarray", "np.arange(3).view(MyArray)", "np.arange(3).view(MyArray)")
 differ("a subclass of ndarray and a plain one", "np.arange(3).view(MyArray)", "np.arange(3)")
-same("variable texts", "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())", "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())")
-differ("variable texts", "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())", "np.array(['a', 'bce'], dtype=np.dtypes.StringDType())")
+same(
+    "variable texts",
+    "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())",
+    "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())",
+)
+differ(
+    "variable texts",
+    "np.array(['a', 'bcd'], dtype=np.dtypes.StringDType())",
+    "np.array(['a', 'bce'], dtype=np.dtypes.StringDType())",
+)
 same("a dtype", "np.dtype('f4')", "np.dtype(np.float32)")
 differ("a dtype", "np.dtype('f4')", "np.dtype('f8')")
 same("a ufunc", "np.add", "np.add")

@@ -97,13 +97,33 @@ GROUP.acts("iterators='list': a generator becomes a list", "@cache(iterators='li
 GROUP.acts("iterators='list': a map becomes a list", "@cache(iterators='list')\ndef f(x):\n    return map(abs, [-1, x])\n",
            Act(RUN, call="list(f(3))"), Act(HIT, call="list(f(3))", fresh=True), tools=OURS)  # fmt: skip
 EAT = "@cache\ndef f(x):\n    return list(x)\n"
-GROUP.acts("an iterator as an argument is not eaten", EAT, Act(TOLD, call="f(iter([1, 2]))"), Act(TOLD, call="f(iter([1, 2]))"))
-GROUP.acts("a generator as an argument is not eaten", EAT, Act(TOLD, call="f(i for i in 'ab')"), Act(TOLD, call="f(i for i in 'cd')"))
-GROUP.acts("an open file as an argument is not eaten", EAT, Act(TOLD, call="len(f(open(__file__)))"), Act(TOLD, call="len(f(open(__file__)))"))
+GROUP.acts(
+    "an iterator as an argument is not eaten", EAT, Act(TOLD, call="f(iter([1, 2]))"), Act(TOLD, call="f(iter([1, 2]))")
+)
+GROUP.acts(
+    "a generator as an argument is not eaten",
+    EAT,
+    Act(TOLD, call="f(i for i in 'ab')"),
+    Act(TOLD, call="f(i for i in 'cd')"),
+)
+GROUP.acts(
+    "an open file as an argument is not eaten",
+    EAT,
+    Act(TOLD, call="len(f(open(__file__)))"),
+    Act(TOLD, call="len(f(open(__file__)))"),
+)
 GROUP.acts("None is a result", "@cache\ndef f(x):\n    return None\n", Act(RUN), Act(HIT), Act(HIT, fresh=True))
 GROUP.acts("False is a result", "@cache\ndef f(x):\n    return False\n", Act(RUN), Act(HIT), Act(HIT, fresh=True))
-GROUP.acts("NotImplemented is a result", "@cache\ndef f(x):\n    return NotImplemented\n", Act(RUN), Act(HIT), Act(HIT, fresh=True))
-GROUP.acts("no arguments at all", "@cache\ndef f():\n    return 5\n", Act(RUN), Act(HIT), Act(HIT, fresh=True), call="f()")
+GROUP.acts(
+    "NotImplemented is a result",
+    "@cache\ndef f(x):\n    return NotImplemented\n",
+    Act(RUN),
+    Act(HIT),
+    Act(HIT, fresh=True),
+)
+GROUP.acts(
+    "no arguments at all", "@cache\ndef f():\n    return 5\n", Act(RUN), Act(HIT), Act(HIT, fresh=True), call="f()"
+)
 GROUP.acts("*args and **kwargs", "@cache\ndef f(*a, **k):\n    return [a, sorted(k)]\n", Act(RUN, call="f(1, 2, b=3, a=4)"),
            Act(HIT, call="f(1, 2, a=4, b=3)"), Act(RUN, call="f(1, a=4, b=3)"), Act(HIT, call="f(1, 2, b=3, a=4)", fresh=True))  # fmt: skip
 GROUP.acts("positional-only parameters", "@cache\ndef f(x, /, **k):\n    return [x, k]\n", Act(RUN, call="f(1, x=2)"),

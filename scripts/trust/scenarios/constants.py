@@ -10,7 +10,9 @@ GROUP = Group("Global values")
 def value(name: str, one: str, other: str, head: str = "", use: str = "N") -> None:
     """Add a project whose global value is edited."""
     start = f"{head}\n" if head else ""
-    GROUP.changed(f"a global {name}", f"{start}N = {one}\n@cache\ndef f(x):\n    return {use}\n", (f"N = {one}", f"N = {other}"))
+    GROUP.changed(
+        f"a global {name}", f"{start}N = {one}\n@cache\ndef f(x):\n    return {use}\n", (f"N = {one}", f"N = {other}")
+    )
 
 
 NUMPY, PANDAS = "import numpy as np", "import pandas as pd"
@@ -39,10 +41,24 @@ value("date", "date(2026, 1, 1)", "date(2026, 1, 2)", "from datetime import date
 value("timedelta", "timedelta(1)", "timedelta(2)", "from datetime import timedelta")
 value("deque", "deque([1])", "deque([2])", "from collections import deque")
 value("Counter", "Counter('ab')", "Counter('abb')", "from collections import Counter")
-value("defaultdict's factory", "defaultdict(list)", "defaultdict(dict)", "from collections import defaultdict", "N['a']")
-value("OrderedDict's order", "OrderedDict(a=1, b=2)", "OrderedDict(b=2, a=1)", "from collections import OrderedDict", "list(N)")
+value(
+    "defaultdict's factory", "defaultdict(list)", "defaultdict(dict)", "from collections import defaultdict", "N['a']"
+)
+value(
+    "OrderedDict's order",
+    "OrderedDict(a=1, b=2)",
+    "OrderedDict(b=2, a=1)",
+    "from collections import OrderedDict",
+    "list(N)",
+)
 value("ChainMap", "ChainMap({'a': 1})", "ChainMap({'a': 2})", "from collections import ChainMap", "N['a']")
-value("mappingproxy", "MappingProxyType({'a': 1})", "MappingProxyType({'a': 2})", "from types import MappingProxyType", "N['a']")
+value(
+    "mappingproxy",
+    "MappingProxyType({'a': 1})",
+    "MappingProxyType({'a': 2})",
+    "from types import MappingProxyType",
+    "N['a']",
+)
 value("bytearray", "bytearray(b'a')", "bytearray(b'b')")
 value("array", "np.arange(3)", "np.arange(4)", NUMPY, "N.tolist()")
 value("array's dtype", "np.arange(3)", "np.arange(3.0)", NUMPY, "N.tolist()")
@@ -90,7 +106,9 @@ GROUP.changed(
     "# here\n@cache\ndef f(x):\n    return abs(x)\n",
     ("# here", "abs = str"),
 )
-GROUP.living("a global, rebound", "N = 1\n@cache\ndef f(x):\n    return N\n", ("N = 2", RUN), ("N = 1", HIT), ("N = 1.0", RUN))
+GROUP.living(
+    "a global, rebound", "N = 1\n@cache\ndef f(x):\n    return N\n", ("N = 2", RUN), ("N = 1", HIT), ("N = 1.0", RUN)
+)
 GROUP.living(
     "a global list, changed in place",
     "N = [1, 2]\n@cache\ndef f(x):\n    return sum(N)\n",

@@ -36,8 +36,14 @@ differ("set and list", "{1}", "[1]")
 differ("a set's member by type", "{1}", "{1.0}")
 same("shared and copied parts", "twice([1, 2])", "[[1, 2], [1, 2]]")
 same("shared and copied texts", "twice('ab' * 100)", "['ab' * 100, 'abab' * 50]")
-same("shared parts in other places", "then([[1], [1]], lambda v: v.append(v[0]))", "then([[1], [1]], lambda v: v.append(v[1]))")
-same("a dict with itself inside", "then({'a': 1}, lambda d: d.update(me=d))", "then({'a': 1}, lambda d: d.update(me=d))")
+same(
+    "shared parts in other places",
+    "then([[1], [1]], lambda v: v.append(v[0]))",
+    "then([[1], [1]], lambda v: v.append(v[1]))",
+)
+same(
+    "a dict with itself inside", "then({'a': 1}, lambda d: d.update(me=d))", "then({'a': 1}, lambda d: d.update(me=d))"
+)
 same("a list that contains itself", "cyclic(1)", "cyclic(1)")
 differ("cycles of other parts", "cyclic(1)", "cyclic(2)")
 differ("a cycle and none", "cyclic(1)", "[1, []]")
@@ -45,8 +51,16 @@ differ("a cycle of one and of two", "cyclic(1)", "then([1, [1]], lambda v: v[1].
 same("10,000 lists in lists", "deep(10_000)", "deep(10_000)")
 differ("10,000 lists in lists, with another leaf", "deep(10_000, 1)", "deep(10_000, 2)")
 differ("10,000 and 10,001 lists in lists", "deep(10_000)", "deep(10_001)")
-same("10,000 dicts in dicts", "functools.reduce(lambda d, i: {'a': d}, range(10_000), 0)", "functools.reduce(lambda d, i: {'a': d}, range(10_000), 0)")
-same("sharing without end", "functools.reduce(lambda v, i: [v, v], range(200), 0)", "functools.reduce(lambda v, i: [v, v], range(200), 0)")
+same(
+    "10,000 dicts in dicts",
+    "functools.reduce(lambda d, i: {'a': d}, range(10_000), 0)",
+    "functools.reduce(lambda d, i: {'a': d}, range(10_000), 0)",
+)
+same(
+    "sharing without end",
+    "functools.reduce(lambda v, i: [v, v], range(200), 0)",
+    "functools.reduce(lambda v, i: [v, v], range(200), 0)",
+)
 same("a long list", "list(range(100_000))", "list(range(100_000))")
 differ("a long list, in one part", "list(range(100_000))", "[*range(99_999), 0]")
 same("defaultdict", "defaultdict(list, a=[1])", "then(defaultdict(list), lambda d: d['a'].append(1))")

@@ -68,20 +68,30 @@ none("annotations of parameters", F, ("(x, n=1)", "(x: int, n: int = 1)"))
 none("the annotation of the result", F, ("(x, n=1):", "(x, n=1) -> list:"))
 none("an annotation inside", F, ("y = x", "y: int = x"))
 none("an annotation that is changed", "@cache\ndef f(x: int):\n    return x\n", ("x: int", "x: float"))
-none("an annotation that names a class", "class A:\n    n = 1\n@cache\ndef f(x: A):\n    return x\n", ("n = 1", "n = 2"))
+none(
+    "an annotation that names a class", "class A:\n    n = 1\n@cache\ndef f(x: A):\n    return x\n", ("n = 1", "n = 2")
+)
 none("from __future__ import annotations", "from __future__ import annotations\nfrom caching import cache as keep\n@keep\ndef f(x: int):\n    return x\n",
      ("x: int", "x: float"))  # fmt: skip
 none("a type comment", F, ("# a sum", "# type: int"))
 none("an unused import", F, ("\n@cache", "\nimport json\n\n@cache"))
 none("__all__", F, ("\n@cache", "\n__all__ = ['f']\n\n@cache"))
 none("a function that is added above", F, ("\n@cache", "\ndef z():\n    return 9\n\n@cache"))
-none("a function of the same file that is not used", G, ("def other(x):\n    return x\n@cache", "def other(x):\n    return -x\n@cache"))
+none(
+    "a function of the same file that is not used",
+    G,
+    ("def other(x):\n    return x\n@cache", "def other(x):\n    return -x\n@cache"),
+)
 none("a value of the same file that is not used", "N = 1\nM = 2\n@cache\ndef f(x):\n    return N\n", ("M = 2", "M = 3"))
 none("another function of a module", G, ("M\ndef other(x):\n    return x", "M\ndef other(x):\n    return -x"))
 none("a function added to a module", G, ("M = 2\n", "M = 2\ndef new(x):\n    return x\n"))
 none("a value added to a module", G, ("M = 2\n", "M = 2\nK = [1, 2]\n"))
 none("a module's docstring", G, ("M = 2\n", '"""Tools."""\nM = 2\n'))
-none("another value of a module", "import tools\n@cache\ndef f(x):\n    return tools.A\n--- tools.py\nA = 1\nB = 2\n", ("B = 2", "B = 3"))
+none(
+    "another value of a module",
+    "import tools\n@cache\ndef f(x):\n    return tools.A\n--- tools.py\nA = 1\nB = 2\n",
+    ("B = 2", "B = 3"),
+)
 none("a file that is not used", G + "--- rest.py\nK = 1\n", ("K = 1", "K = 2"))
 none("a module that is imported and not used", "import tools, rest\n@cache\ndef f(x):\n    return tools.A\n--- tools.py\nA = 1\n"
      "--- rest.py\nK = 1\n", ("K = 1", "K = 2"))  # fmt: skip
@@ -105,12 +115,26 @@ none("a class further down", CLASS, ("class A:", "\n\nclass A:"))
 none("a class that is not used", CLASS, ("class A:\n", "class B:\n    n = 5\nclass A:\n"))
 none("imports for type checkers", "from typing import TYPE_CHECKING\n@cache\ndef f(x):\n    return x\n",
      ("CHECKING\n", "CHECKING\nif TYPE_CHECKING:\n    from tools import A\n"))  # fmt: skip
-none("a nested function's comment", "@cache\ndef f(x):\n    def g():\n        return x\n    return g()\n", ("def g():\n", "def g():\n        # same\n"))
+none(
+    "a nested function's comment",
+    "@cache\ndef f(x):\n    def g():\n        return x\n    return g()\n",
+    ("def g():\n", "def g():\n        # same\n"),
+)
 none("a nested function's docstring", "@cache\ndef f(x):\n    def g():\n        return x\n    return g()\n",
      ("def g():\n", 'def g():\n        """Same."""\n'))  # fmt: skip
 none("a lambda's place on its line", "f = cache(lambda x: x + 1)\n", ("f = cache(", "f = cache(  "), target="<lambda>")
-none("a lambda's neighbour on its line", "g, f = 1, cache(lambda x: x + 1)\n", ("g, f = 1,", "g, f = 22,"), target="<lambda>")
-none("another lambda on its line", "g, f = (lambda x: x * 7), cache(lambda x: x + 1)\n", ("x * 7", "x * 8"), target="<lambda>")
+none(
+    "a lambda's neighbour on its line",
+    "g, f = 1, cache(lambda x: x + 1)\n",
+    ("g, f = 1,", "g, f = 22,"),
+    target="<lambda>",
+)
+none(
+    "another lambda on its line",
+    "g, f = (lambda x: x * 7), cache(lambda x: x + 1)\n",
+    ("x * 7", "x * 8"),
+    target="<lambda>",
+)
 none("a decorator's comment", "def loud(g):\n    def f(x):\n        return [g(x)]\n    return f\n@cache\n@loud\ndef f(x):\n    return x\n",
      ("    def f(x):\n        return [g", "    # louder\n    def f(x):\n        return [g"))  # fmt: skip
 none("a metaclass's unused neighbour", "import enum\nclass A(enum.Enum):\n    ONE = 1\nclass B(enum.Enum):\n    ONE = 1\n@cache\ndef f(x):\n"
@@ -123,9 +147,13 @@ none("a registered function of a type that is not asked for is moved", "import f
       "@g.register\ndef _(x: str):\n    return 2\n@g.register\ndef _(x: int):\n    return 1\n"))  # fmt: skip
 none("a table's order", "def g(x):\n    return x\nT = {'a': g, 'b': abs}\n@cache\ndef f(x):\n    return T['a'](x)\n",
      ("{'a': g, 'b': abs}", "{'b': abs, 'a': g}"))  # fmt: skip
-none("a test that is added below", F, ("[y, \"a\"]\n", "[y, \"a\"]\n\ndef test_f():\n    assert f(1) == [2, 'a']\n"))
-none("a main block", F, ("[y, \"a\"]\n", "[y, \"a\"]\n\nif __name__ == '__main__':\n    print(f(1))\n"))
-none("an unused global that has no content to be known by", F, ("\n@cache", "\nimport threading\nLOCK = threading.Lock()\n\n@cache"))
+none("a test that is added below", F, ('[y, "a"]\n', "[y, \"a\"]\n\ndef test_f():\n    assert f(1) == [2, 'a']\n"))
+none("a main block", F, ('[y, "a"]\n', "[y, \"a\"]\n\nif __name__ == '__main__':\n    print(f(1))\n"))
+none(
+    "an unused global that has no content to be known by",
+    F,
+    ("\n@cache", "\nimport threading\nLOCK = threading.Lock()\n\n@cache"),
+)
 none("a random global that is not used", F, ("\n@cache", "\nimport os\nTOKEN = os.urandom(8)\n\n@cache"))
 GROUP.acts(
     "nothing at all, three times",

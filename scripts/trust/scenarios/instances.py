@@ -9,9 +9,13 @@ CHANGE = ("x + 1", "x + 2")
 A = "class A:\n    def __init__(self, n):\n        self.n = n\n    def g(self, x):\n        return x + self.n\n"
 
 GROUP.changed("a global object's state", A + "a = A(1)\n@cache\ndef f(x):\n    return a.g(x)\n", ("A(1)", "A(2)"))
-GROUP.changed("a global object's method", A + "a = A(1)\n@cache\ndef f(x):\n    return a.g(x)\n", ("x + self", "x - self"))
+GROUP.changed(
+    "a global object's method", A + "a = A(1)\n@cache\ndef f(x):\n    return a.g(x)\n", ("x + self", "x - self")
+)
 GROUP.changed("an attribute of a global object", A + "a = A(1)\n@cache\ndef f(x):\n    return a.n\n", ("A(1)", "A(2)"))
-GROUP.changed("an object in a global list", A + "a = [A(1)]\n@cache\ndef f(x):\n    return a[0].g(x)\n", ("A(1)", "A(2)"))
+GROUP.changed(
+    "an object in a global list", A + "a = [A(1)]\n@cache\ndef f(x):\n    return a[0].g(x)\n", ("A(1)", "A(2)")
+)
 GROUP.changed("an object in an object", A + "a = A(A(1))\n@cache\ndef f(x):\n    return a.n.n\n", ("A(1)", "A(2)"))
 GROUP.changed("a bound method in a global", A + "g = A(1).g\n@cache\ndef f(x):\n    return g(x)\n", ("A(1)", "A(2)"))
 GROUP.changed("a bound method's code", A + "g = A(1).g\n@cache\ndef f(x):\n    return g(x)\n", ("x + self", "x - self"))
@@ -50,7 +54,9 @@ GROUP.changed(
     A + "def make():\n    return A(1)\na = make()\n@cache\ndef f(x):\n    return a.g(x)\n",
     ("A(1)", "A(2)"),
 )
-GROUP.changed("an argument's method", A + "@cache\ndef f(a):\n    return a.g(3)\n", ("x + self", "x - self"), call="f(A(1))")
+GROUP.changed(
+    "an argument's method", A + "@cache\ndef f(a):\n    return a.g(3)\n", ("x + self", "x - self"), call="f(A(1))"
+)
 GROUP.changed(
     "an argument's base", "class B:\n    def g(self, x):\n        return x + 1\nclass A(B):\n    pass\n@cache\ndef f(a):\n"
     "    return a.g(3)\n", CHANGE, call="f(A())",

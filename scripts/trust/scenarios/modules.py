@@ -32,13 +32,18 @@ edited("a local import of a constant", "", "from tools import N\nreturn N", TOOL
 edited("package.module.module.helper", "import kit.deep.tools", "return kit.deep.tools.g(x)", PACKAGE.format(""))
 edited("from package.module import module", "from kit.deep import tools", "return tools.g(x)", PACKAGE.format(""))
 edited("local import of a dotted module", "", "import kit.deep.tools\nreturn kit.deep.tools.g(x)", PACKAGE.format(""))
-edited("a name that a package passes on", "from kit import g", "return g(x)", PACKAGE.format("from .deep.tools import g"))
+edited(
+    "a name that a package passes on", "from kit import g", "return g(x)", PACKAGE.format("from .deep.tools import g")
+)
 edited(
     "package.name that the package passes on", "import kit", "return kit.g(x)",
     PACKAGE.format("from kit.deep.tools import g"),
 )  # fmt: skip
 edited(
-    "a helper in a package's __init__", "import kit", "return kit.g(x)", "--- kit/__init__.py\ndef g(x):\n    return x + 1\n"
+    "a helper in a package's __init__",
+    "import kit",
+    "return kit.g(x)",
+    "--- kit/__init__.py\ndef g(x):\n    return x + 1\n",
 )
 edited(
     "relative imports in a package", "from kit.work import h", "return h(x)",
@@ -55,7 +60,9 @@ edited(
     "return g(x)",
 )  # fmt: skip
 edited(
-    "import by a condition", "import sys\nif sys.version_info > (3,):\n    import tools\nelse:\n    tools = None", "return tools.g(x)"
+    "import by a condition",
+    "import sys\nif sys.version_info > (3,):\n    import tools\nelse:\n    tools = None",
+    "return tools.g(x)",
 )
 edited("getattr with a constant name", "import tools", 'return getattr(tools, "g")(x)')
 edited("getattr with a computed name", "import tools", 'return getattr(tools, "gh"[:1])(x)')

@@ -29,8 +29,16 @@ differ("an object and its heir", "Plain(a=1)", "Heir(a=1)")
 differ("an object and its dict", "Plain(a=1)", "{'a': 1}")
 same("objects in containers", "[Plain(a=1), {'k': Point(2)}]", "[Plain(a=1), {'k': Point(2)}]")
 differ("objects in containers", "[Plain(a=1), {'k': Point(2)}]", "[Plain(a=1), {'k': Point(3)}]")
-same("an object that refers to itself", "then(Plain(a=1), lambda p: setattr(p, 'me', p))", "then(Plain(a=1), lambda p: setattr(p, 'me', p))")
-differ("an object that refers to itself", "then(Plain(a=1), lambda p: setattr(p, 'me', p))", "then(Plain(a=2), lambda p: setattr(p, 'me', p))")
+same(
+    "an object that refers to itself",
+    "then(Plain(a=1), lambda p: setattr(p, 'me', p))",
+    "then(Plain(a=1), lambda p: setattr(p, 'me', p))",
+)
+differ(
+    "an object that refers to itself",
+    "then(Plain(a=1), lambda p: setattr(p, 'me', p))",
+    "then(Plain(a=2), lambda p: setattr(p, 'me', p))",
+)
 same("objects that refer to each other", "then(Plain(a=Plain(n=1)), lambda p: setattr(p.a, 'up', p))",
      "then(Plain(a=Plain(n=1)), lambda p: setattr(p.a, 'up', p))")  # fmt: skip
 same("an object with slots", "Slotted(1, 'a')", "Slotted(1, 'a')")
@@ -88,7 +96,15 @@ differ("an estimator's parameter", "StandardScaler(with_mean=False)", "StandardS
 same("a fitted estimator", "fitted(StandardScaler(), X)", "fitted(StandardScaler(), X.copy())")
 differ("a fitted estimator and one that is not", "fitted(StandardScaler(), X)", "StandardScaler()")
 differ("an estimator fitted to other data", "fitted(StandardScaler(), X)", "fitted(StandardScaler(), X + 1)")
-same("a pipeline", "make_pipeline(StandardScaler(), LinearRegression())", "make_pipeline(StandardScaler(), LinearRegression())")
-differ("a pipeline's step", "make_pipeline(StandardScaler(), LinearRegression())", "make_pipeline(StandardScaler(), LinearRegression(positive=True))")
+same(
+    "a pipeline",
+    "make_pipeline(StandardScaler(), LinearRegression())",
+    "make_pipeline(StandardScaler(), LinearRegression())",
+)
+differ(
+    "a pipeline's step",
+    "make_pipeline(StandardScaler(), LinearRegression())",
+    "make_pipeline(StandardScaler(), LinearRegression(positive=True))",
+)
 same("a fitted regression", "fitted(LinearRegression(), X, X[:, 0])", "fitted(LinearRegression(), X, X[:, 0])")
 differ("a fitted regression", "fitted(LinearRegression(), X, X[:, 0])", "fitted(LinearRegression(), X, X[:, 1] * 2)")

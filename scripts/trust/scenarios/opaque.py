@@ -28,13 +28,21 @@ opaque("a binary file", "import os\nlog = open(os.devnull, 'wb')", "log.write(b'
 opaque("a sentinel", "MISSING = object()", "y = MISSING if x == 0 else x\nreturn 0 if y is MISSING else y + 1")
 opaque("thread-local data", "import threading\nT = threading.local()", "T.x = x\nreturn T.x + 1")
 opaque("a memo dict that the function fills", "MEMO = {}", "if x not in MEMO:\n    MEMO[x] = x + 1\nreturn MEMO[x]")
-opaque("a memo dict that a helper fills", "MEMO = {}\ndef g(x):\n    if x not in MEMO:\n        MEMO[x] = x + 1\n    return MEMO[x]", "return g(x)")
+opaque(
+    "a memo dict that a helper fills",
+    "MEMO = {}\ndef g(x):\n    if x not in MEMO:\n        MEMO[x] = x + 1\n    return MEMO[x]",
+    "return g(x)",
+)
 opaque("a memo dict that a recursion fills",
        "MEMO = {}\ndef fib(n):\n    if n in MEMO:\n        return MEMO[n]\n    r = n if n < 2 else fib(n - 1) + fib(n - 2)\n    MEMO[n] = r\n    return r",
        "return fib(x) + 1")  # fmt: skip
 opaque("a memo dict by setdefault", "MEMO = {}", "return MEMO.setdefault(x, x + 1)")
 opaque("a memo dict by get", "MEMO = {}", "y = MEMO.get(x)\nif y is None:\n    y = MEMO[x] = x + 1\nreturn y")
-opaque("a memo dict of a helper's default", "def g(x, memo={}):\n    if x not in memo:\n        memo[x] = x + 1\n    return memo[x]", "return g(x)")
+opaque(
+    "a memo dict of a helper's default",
+    "def g(x, memo={}):\n    if x not in memo:\n        memo[x] = x + 1\n    return memo[x]",
+    "return g(x)",
+)
 opaque("a list that the function adds to", "SEEN = []", "SEEN.append(x)\nreturn x + 1")
 opaque("a counter that the function counts", "COUNT = 0", "global COUNT\nCOUNT += 1\nreturn x + 1")
 opaque("a singleton, made when it is first needed",
@@ -47,9 +55,17 @@ opaque("an object that caches in itself",
        "return x + a.m")  # fmt: skip
 opaque("a weak dictionary", "import weakref\nW = weakref.WeakValueDictionary()", "W.get(x)\nreturn x + 1")
 opaque("a queue", "import queue\nQ = queue.Queue()", "Q.put(x)\nreturn x + Q.get() - x + 1")
-opaque("an executor", "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)", "return pool.submit(abs, x).result() + 1")
+opaque(
+    "an executor",
+    "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)",
+    "return pool.submit(abs, x).result() + 1",
+)
 opaque("a context variable", "import contextvars\nV = contextvars.ContextVar('V', default=1)", "return x + V.get()")
-opaque("a warning filter", "import warnings", "with warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    return x + 1")
+opaque(
+    "a warning filter",
+    "import warnings",
+    "with warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    return x + 1",
+)
 opaque("a module used as a handle", "import sys", "sys.getsizeof(x)\nreturn x + 1")
 opaque("a timer", "import time", "start = time.perf_counter()\ny = x + 1\ntime.perf_counter() - start\nreturn y")
 opaque("lru_cache", "import functools\n@functools.lru_cache\ndef g(x):\n    return x + 1", "return g(x)")

@@ -53,9 +53,21 @@ differ("Fraction and int", "Fraction(1)", "1")
 same("date", "date(2026, 1, 1)", "date(2026, 1, 1)")
 differ("date and datetime", "date(2026, 1, 1)", "datetime.datetime(2026, 1, 1)")
 differ("datetime with and without a zone", "datetime.datetime(2026, 1, 1)", "datetime.datetime(2026, 1, 1, tzinfo=UTC)")
-differ("one instant in two zones", "datetime.datetime(2026, 1, 1, 1, tzinfo=BERLIN)", "datetime.datetime(2026, 1, 1, 0, tzinfo=UTC)")
-differ("fold", "datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)", "datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1)")
-same("datetime with a zone", "datetime.datetime(2026, 1, 1, tzinfo=BERLIN)", "datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin'))")
+differ(
+    "one instant in two zones",
+    "datetime.datetime(2026, 1, 1, 1, tzinfo=BERLIN)",
+    "datetime.datetime(2026, 1, 1, 0, tzinfo=UTC)",
+)
+differ(
+    "fold",
+    "datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)",
+    "datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1)",
+)
+same(
+    "datetime with a zone",
+    "datetime.datetime(2026, 1, 1, tzinfo=BERLIN)",
+    "datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin'))",
+)
 differ("datetime by a microsecond", "datetime.datetime(2026, 1, 1)", "datetime.datetime(2026, 1, 1, 0, 0, 0, 1)")
 same("timedelta", "timedelta(hours=24)", "timedelta(1)")
 differ("timedelta", "timedelta(1)", "timedelta(-1)")

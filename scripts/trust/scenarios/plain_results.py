@@ -14,7 +14,10 @@ kept("range", "range(1, 9, 2)")
 kept("slice", "slice(1, None, 2)")
 kept("Decimal", "[Decimal('1.10'), Decimal('-NaN123'), Decimal('sNaN')]")
 kept("Fraction", "Fraction(1, 3)")
-kept("datetimes", "[datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1), date(2026, 1, 1), time(1, 2, tzinfo=UTC), timedelta(1, 2, 3)]")
+kept(
+    "datetimes",
+    "[datetime.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1), date(2026, 1, 1), time(1, 2, tzinfo=UTC), timedelta(1, 2, 3)]",
+)
 kept("paths", "[Path('a/b'), PurePosixPath('/x'), PureWindowsPath('c:/y')]")
 kept("UUID", "uuid.UUID(int=5)")
 kept("timezone", "timezone(timedelta(hours=1), 'CET')")

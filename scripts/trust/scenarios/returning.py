@@ -21,8 +21,18 @@ def turns(name: str, text: str, there: Edit, back: Edit) -> None:
 turns("A, B, A, B: own code", OWN, AB, BA)
 turns("A, B, A, B: a helper", HELPER, AB, BA)
 turns("A, B, A, B: a global", VALUE, ("N = 1", "N = 2"), ("N = 2", "N = 1"))
-turns("A, B, A, B: a class", "class A:\n    def g(self, x):\n        return x + 1\n@cache\ndef f(x):\n    return A().g(x)\n", AB, BA)
-turns("A, B, A, B: a module", "import tools\n@cache\ndef f(x):\n    return tools.g(x)\n--- tools.py\ndef g(x):\n    return x + 1\n", AB, BA)
+turns(
+    "A, B, A, B: a class",
+    "class A:\n    def g(self, x):\n        return x + 1\n@cache\ndef f(x):\n    return A().g(x)\n",
+    AB,
+    BA,
+)
+turns(
+    "A, B, A, B: a module",
+    "import tools\n@cache\ndef f(x):\n    return tools.g(x)\n--- tools.py\ndef g(x):\n    return x + 1\n",
+    AB,
+    BA,
+)
 turns("A, B, A, B: a default", "@cache\ndef f(x, n=1):\n    return x + n\n", ("n=1", "n=2"), ("n=2", "n=1"))
 GROUP.acts(
     "two branches used in turn, with other arguments in each",
@@ -52,9 +62,18 @@ GROUP.acts(
     target="f",
 )
 VERSION = "@cache(version='1')\ndef f(x):\n    return x + 1\n"
-GROUP.acts("version= keeps results through edits", VERSION, Act(RUN), Act(HIT, (("x + 1", "1 + x"),), fresh=True), tools=OURS)
+GROUP.acts(
+    "version= keeps results through edits", VERSION, Act(RUN), Act(HIT, (("x + 1", "1 + x"),), fresh=True), tools=OURS
+)
 GROUP.acts("version= with another label", VERSION, Act(RUN), Act(ANEW, (("'1'", "'2'"),), fresh=True), tools=OURS)
-GROUP.acts("version= and back", VERSION, Act(RUN), Act(ANEW, (("'1'", "'2'"),), fresh=True), Act(HIT, (("'2'", "'1'"),), fresh=True), tools=OURS)
+GROUP.acts(
+    "version= and back",
+    VERSION,
+    Act(RUN),
+    Act(ANEW, (("'1'", "'2'"),), fresh=True),
+    Act(HIT, (("'2'", "'1'"),), fresh=True),
+    tools=OURS,
+)
 GROUP.acts(
     "version= does not stand in for closure values",
     "def make(n):\n    @cache(version='1')\n    def f(x):\n        return x + n\n    return f\nf = make(1)\n",
@@ -66,21 +85,37 @@ GROUP.acts(
     "was= keeps results through a new name",
     OWN,
     Act(RUN),
-    Act(HIT, files="@cache(was='study.f')\ndef better(x):\n    return x + 1\n", call="better(3)", target="better", fresh=True),
+    Act(
+        HIT,
+        files="@cache(was='study.f')\ndef better(x):\n    return x + 1\n",
+        call="better(3)",
+        target="better",
+        fresh=True,
+    ),
     tools=OURS,
 )
 GROUP.acts(
     "was= keeps results through another file",
     OWN,
     Act(RUN),
-    Act(HIT, files="from tools import f\n--- tools.py\nfrom caching import cache\n@cache(was='study.f')\ndef f(x):\n    return x + 1\n", fresh=True),
+    Act(
+        HIT,
+        files="from tools import f\n--- tools.py\nfrom caching import cache\n@cache(was='study.f')\ndef f(x):\n    return x + 1\n",
+        fresh=True,
+    ),
     tools=OURS,
 )
 GROUP.acts(
     "was= does not take another code's results",
     OWN,
     Act(RUN),
-    Act(RUN, files="@cache(was='study.f')\ndef better(x):\n    return x + 2\n", call="better(3)", target="better", fresh=True),
+    Act(
+        RUN,
+        files="@cache(was='study.f')\ndef better(x):\n    return x + 2\n",
+        call="better(3)",
+        target="better",
+        fresh=True,
+    ),
     tools=OURS,
 )
 GROUP.acts(

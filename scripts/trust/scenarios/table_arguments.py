@@ -14,8 +14,16 @@ same("DataFrame of another block layout", "pd.DataFrame({'a': [1, 2], 'b': [3, 4
      "(lambda d: (d.insert(1, 'b', [3, 4]), d)[1])(pd.DataFrame({'a': [1, 2]}))")  # fmt: skip
 same("DataFrame from an array and from columns", "pd.DataFrame(np.arange(4).reshape(2, 2), columns=['a', 'b'])",
      "pd.DataFrame({'a': np.array([0, 2]), 'b': np.array([1, 3])})")  # fmt: skip
-same("DataFrame after its caches are filled", FRAME, "then(frame(), lambda d: (d.i, d.index.is_unique, d.columns.get_loc('x')))")
-same("a slice of a DataFrame", "pd.DataFrame({'a': range(10)}).iloc[::2].reset_index(drop=True)", "pd.DataFrame({'a': range(0, 10, 2)})")
+same(
+    "DataFrame after its caches are filled",
+    FRAME,
+    "then(frame(), lambda d: (d.i, d.index.is_unique, d.columns.get_loc('x')))",
+)
+same(
+    "a slice of a DataFrame",
+    "pd.DataFrame({'a': range(10)}).iloc[::2].reset_index(drop=True)",
+    "pd.DataFrame({'a': range(0, 10, 2)})",
+)
 differ("a cell", FRAME, "then(frame(), lambda d: d.__setitem__('i', [1, 2, 4]))")
 differ("a column's name", "pd.DataFrame({'a': [1]})", "pd.DataFrame({'b': [1]})")
 differ("the order of columns", "pd.DataFrame({'a': [1], 'b': [2]})", "pd.DataFrame({'b': [2], 'a': [1]})")
@@ -23,8 +31,16 @@ differ("the order of rows", "pd.DataFrame({'a': [1, 2]})", "pd.DataFrame({'a': [
 differ("a column's dtype", "pd.DataFrame({'a': [1]})", "pd.DataFrame({'a': [1.0]})")
 differ("int64 and Int64", "pd.Series([1])", "pd.Series([1], dtype='Int64')")
 differ("the index", "pd.DataFrame({'a': [1, 2]})", "pd.DataFrame({'a': [1, 2]}, index=[1, 2])")
-differ("the index's name", "pd.DataFrame({'a': [1]}, pd.Index([0], name='k'))", "pd.DataFrame({'a': [1]}, pd.Index([0], name='m'))")
-differ("the columns' name", "pd.DataFrame({'a': [1]})", "then(pd.DataFrame({'a': [1]}), lambda d: setattr(d.columns, 'name', 'k'))")
+differ(
+    "the index's name",
+    "pd.DataFrame({'a': [1]}, pd.Index([0], name='k'))",
+    "pd.DataFrame({'a': [1]}, pd.Index([0], name='m'))",
+)
+differ(
+    "the columns' name",
+    "pd.DataFrame({'a': [1]})",
+    "then(pd.DataFrame({'a': [1]}), lambda d: setattr(d.columns, 'name', 'k'))",
+)
 differ("RangeIndex and Index", "pd.Series([1, 2], pd.RangeIndex(2))", "pd.Series([1, 2], pd.Index([0, 1]))")
 differ("attrs", FRAME, "with_attrs(frame(), unit='m')")
 same("attrs of the same content", "with_attrs(frame(), unit='m', n=1)", "with_attrs(frame(), n=1, unit='m')")
@@ -41,10 +57,26 @@ differ("unused categories", CATEGORY, "pd.Categorical(['a'], ['a'])")
 differ("the order of categories", CATEGORY, "pd.Categorical(['a'], ['b', 'a'])")
 differ("ordered categories", CATEGORY, "pd.Categorical(['a'], ['a', 'b'], ordered=True)")
 same("a MultiIndex", "pd.MultiIndex.from_product([['a'], [1, 2]])", "pd.MultiIndex.from_tuples([('a', 1), ('a', 2)])")
-differ("a MultiIndex's names", "pd.MultiIndex.from_product([['a'], [1]], names=['x', 'y'])", "pd.MultiIndex.from_product([['a'], [1]], names=['x', 'z'])")
-same("a DatetimeIndex with a zone", "pd.date_range('2026', periods=3, tz='UTC')", "pd.date_range('2026', periods=3, tz='UTC')")
-differ("a zone", "pd.date_range('2026-06', periods=3, tz='UTC')", "pd.date_range('2026-06', periods=3, tz='UTC').tz_convert('Europe/Berlin')")
-differ("a frequency", "pd.date_range('2026', periods=3)", "pd.DatetimeIndex(pd.date_range('2026', periods=3).to_numpy().copy())")
+differ(
+    "a MultiIndex's names",
+    "pd.MultiIndex.from_product([['a'], [1]], names=['x', 'y'])",
+    "pd.MultiIndex.from_product([['a'], [1]], names=['x', 'z'])",
+)
+same(
+    "a DatetimeIndex with a zone",
+    "pd.date_range('2026', periods=3, tz='UTC')",
+    "pd.date_range('2026', periods=3, tz='UTC')",
+)
+differ(
+    "a zone",
+    "pd.date_range('2026-06', periods=3, tz='UTC')",
+    "pd.date_range('2026-06', periods=3, tz='UTC').tz_convert('Europe/Berlin')",
+)
+differ(
+    "a frequency",
+    "pd.date_range('2026', periods=3)",
+    "pd.DatetimeIndex(pd.date_range('2026', periods=3).to_numpy().copy())",
+)
 differ("a unit of time", "pd.Series(np.array([0], 'M8[s]'))", "pd.Series(np.array([0], 'M8[ms]'))")
 same("a Timestamp", "pd.Timestamp('2026-01-01', tz='UTC')", "pd.Timestamp('2026-01-01', tz='UTC')")
 differ("a Timestamp and a datetime", "pd.Timestamp('2026-01-01')", "datetime.datetime(2026, 1, 1)")
@@ -58,11 +90,19 @@ differ("pd.NA and pd.NaT", "pd.NA", "pd.NaT")
 same("masked floats", "pd.array([1.5, None], dtype='Float64')", "pd.array([1.5, None], dtype='Float64')")
 same("masked floats, whatever lies below the mask", "pd.arrays.IntegerArray(np.array([1, 5]), np.array([False, True]))",
      "pd.arrays.IntegerArray(np.array([1, 9]), np.array([False, True]))")  # fmt: skip
-same("an Arrow dtype", "pd.Series([[1], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))", "pd.Series([[1], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))")
+same(
+    "an Arrow dtype",
+    "pd.Series([[1], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))",
+    "pd.Series([[1], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))",
+)
 same("a column of lists", "pd.Series([[1], [2, 3]])", "pd.Series([[1], [2, 3]])")
 differ("a column of lists", "pd.Series([[1], [2, 3]])", "pd.Series([[1], [2, 4]])")
-same("repeated column names", "pd.DataFrame([[1, 2]], columns=['a', 'a'])", "pd.DataFrame([[1, 2]], columns=['a', 'a'])")
-differ("repeated column names", "pd.DataFrame([[1, 2]], columns=['a', 'a'])", "pd.DataFrame([[2, 1]], columns=['a', 'a'])")
+same(
+    "repeated column names", "pd.DataFrame([[1, 2]], columns=['a', 'a'])", "pd.DataFrame([[1, 2]], columns=['a', 'a'])"
+)
+differ(
+    "repeated column names", "pd.DataFrame([[1, 2]], columns=['a', 'a'])", "pd.DataFrame([[2, 1]], columns=['a', 'a'])"
+)
 differ("empty frames of other columns", "pd.DataFrame({'a': []})", "pd.DataFrame({'b': []})")
 same("a sparse column", "pd.Series(pd.arrays.SparseArray([0, 0, 1]))", "pd.Series(pd.arrays.SparseArray([0, 0, 1]))")
 
@@ -70,13 +110,21 @@ TABLE = "pa.table({'a': [1, 2, 3], 's': ['x', None, 'z']})"
 same("pyarrow table", TABLE, TABLE)
 same("pyarrow: a slice and a table of its own", f"{TABLE}.slice(1)", "pa.table({'a': [2, 3], 's': [None, 'z']})")
 same("pyarrow: chunks", f"pa.concat_tables([{TABLE}.slice(0, 1), {TABLE}.slice(1)])", TABLE)
-same("pyarrow: what lies below a null", "pa.array([1, 2], mask=np.array([False, True]))", "pa.array([1, 7], mask=np.array([False, True]))")
+same(
+    "pyarrow: what lies below a null",
+    "pa.array([1, 2], mask=np.array([False, True]))",
+    "pa.array([1, 7], mask=np.array([False, True]))",
+)
 differ("pyarrow: a cell", TABLE, TABLE.replace("3]", "4]"))
 differ("pyarrow: a type", "pa.array([1], pa.int32())", "pa.array([1], pa.int64())")
 differ("pyarrow: metadata", TABLE, TABLE + ".replace_schema_metadata({'k': 'v'})")
 differ("pyarrow: null and NaN", "pa.array([None], pa.float64())", "pa.array([float('nan')], pa.float64())")
 differ("pyarrow: a column's name", "pa.table({'a': [1]})", "pa.table({'b': [1]})")
-same("pyarrow: dictionary", "pa.array(['a', 'b', 'a']).dictionary_encode()", "pa.array(['a', 'b', 'a']).dictionary_encode()")
+same(
+    "pyarrow: dictionary",
+    "pa.array(['a', 'b', 'a']).dictionary_encode()",
+    "pa.array(['a', 'b', 'a']).dictionary_encode()",
+)
 same("pyarrow: nested", "pa.array([[1], None, []])", "pa.array([[1], None, []])")
 differ("pyarrow: null and empty", "pa.array([None], pa.list_(pa.int64()))", "pa.array([[]], pa.list_(pa.int64()))")
 same("pyarrow schema", "pa.schema({'a': pa.int64()})", "pa.schema({'a': pa.int64()})")
@@ -98,5 +146,13 @@ differ("xarray: attributes of a variable", DATASET, DATASET.replace("'K'", "'C'"
 differ("xarray: attributes", DATASET, DATASET.replace("'run'", "'ran'"))
 differ("xarray: coordinates", DATASET, DATASET.replace("30]", "31]"))
 differ("xarray: a dimension's name", DATASET, DATASET.replace("('x',)", "('y',)").replace("{'x':", "{'y':"))
-same("xarray DataArray", "xr.DataArray(np.arange(3), dims='x', name='a')", "xr.DataArray(np.arange(3), dims='x', name='a')")
-differ("xarray DataArray's name", "xr.DataArray(np.arange(3), dims='x', name='a')", "xr.DataArray(np.arange(3), dims='x', name='b')")
+same(
+    "xarray DataArray",
+    "xr.DataArray(np.arange(3), dims='x', name='a')",
+    "xr.DataArray(np.arange(3), dims='x', name='a')",
+)
+differ(
+    "xarray DataArray's name",
+    "xr.DataArray(np.arange(3), dims='x', name='a')",
+    "xr.DataArray(np.arange(3), dims='x', name='b')",
+)

@@ -18,8 +18,16 @@ def loud(g):
 GROUP.changed("a decorator under the cache", LOUD + "@cache\n@loud\ndef f(x):\n    return x + 1\n", (", 1]", ", 2]"))
 GROUP.changed("what a decorator under the cache wraps", LOUD + "@cache\n@loud\ndef f(x):\n    return x + 1\n", CHANGE)
 GROUP.changed("a decorator that is added", LOUD + "@cache\n# here\ndef f(x):\n    return x + 1\n", ("# here", "@loud"))
-GROUP.changed("a decorator of a helper", LOUD + "@loud\ndef g(x):\n    return x + 1\n@cache\ndef f(x):\n    return g(x)\n", (", 1]", ", 2]"))
-GROUP.changed("a helper under a decorator", LOUD + "@loud\ndef g(x):\n    return x + 1\n@cache\ndef f(x):\n    return g(x)\n", CHANGE)
+GROUP.changed(
+    "a decorator of a helper",
+    LOUD + "@loud\ndef g(x):\n    return x + 1\n@cache\ndef f(x):\n    return g(x)\n",
+    (", 1]", ", 2]"),
+)
+GROUP.changed(
+    "a helper under a decorator",
+    LOUD + "@loud\ndef g(x):\n    return x + 1\n@cache\ndef f(x):\n    return g(x)\n",
+    CHANGE,
+)
 GROUP.changed(
     "a decorator without functools.wraps",
     "def loud(g):\n    def f(x):\n        return [g(x), 1]\n    return f\n@cache\n@loud\ndef f(x):\n    return x + 1\n",
@@ -54,9 +62,15 @@ GROUP.changed(
     CHANGE,
 )
 PARTIAL = "from functools import partial\ndef g(n, x, m=0):\n    return n + x + m\n"
-GROUP.changed("a partial's argument", PARTIAL + "h = partial(g, 1)\n@cache\ndef f(x):\n    return h(x)\n", ("g, 1", "g, 2"))
-GROUP.changed("a partial's keyword", PARTIAL + "h = partial(g, 1, m=1)\n@cache\ndef f(x):\n    return h(x)\n", ("m=1)", "m=2)"))
-GROUP.changed("a partial's function", PARTIAL + "h = partial(g, 1)\n@cache\ndef f(x):\n    return h(x)\n", ("n + x", "n - x"))
+GROUP.changed(
+    "a partial's argument", PARTIAL + "h = partial(g, 1)\n@cache\ndef f(x):\n    return h(x)\n", ("g, 1", "g, 2")
+)
+GROUP.changed(
+    "a partial's keyword", PARTIAL + "h = partial(g, 1, m=1)\n@cache\ndef f(x):\n    return h(x)\n", ("m=1)", "m=2)")
+)
+GROUP.changed(
+    "a partial's function", PARTIAL + "h = partial(g, 1)\n@cache\ndef f(x):\n    return h(x)\n", ("n + x", "n - x")
+)
 GROUP.changed("a cached partial", PARTIAL + "f = cache(partial(g, 1))\n", ("g, 1", "g, 2"), target="g")
 GROUP.changed(
     "a partial method",
@@ -118,10 +132,20 @@ GROUP.changed("total_ordering", "import functools\n@functools.total_ordering\ncl
               "@cache\ndef f(x):\n    return A(1) >= A(2)\n", ("self.n < other", "self.n > other"))  # fmt: skip
 TABLE = "def g(x):\n    return x + 1\ndef h(x):\n    return x * 5\n"
 GROUP.changed("a dict of functions", TABLE + "T = {'g': g, 'h': h}\n@cache\ndef f(x):\n    return T['g'](x)\n", CHANGE)
-GROUP.changed("a dict of functions, exchanged", TABLE + "T = {'g': g, 'h': h}\n@cache\ndef f(x):\n    return T['g'](x)\n", ("'g': g", "'g': h"))
+GROUP.changed(
+    "a dict of functions, exchanged",
+    TABLE + "T = {'g': g, 'h': h}\n@cache\ndef f(x):\n    return T['g'](x)\n",
+    ("'g': g", "'g': h"),
+)
 GROUP.changed("a list of functions", TABLE + "T = [g, h]\n@cache\ndef f(x):\n    return [t(x) for t in T]\n", CHANGE)
-GROUP.changed("a list of functions, in another order", TABLE + "T = [g, h]\n@cache\ndef f(x):\n    return [t(x) for t in T]\n", ("[g, h]", "[h, g]"))
-GROUP.changed("functions deep in a table", TABLE + "T = {'a': [(g, 1)]}\n@cache\ndef f(x):\n    return T['a'][0][0](x)\n", CHANGE)
+GROUP.changed(
+    "a list of functions, in another order",
+    TABLE + "T = [g, h]\n@cache\ndef f(x):\n    return [t(x) for t in T]\n",
+    ("[g, h]", "[h, g]"),
+)
+GROUP.changed(
+    "functions deep in a table", TABLE + "T = {'a': [(g, 1)]}\n@cache\ndef f(x):\n    return T['a'][0][0](x)\n", CHANGE
+)
 GROUP.changed("a dict of lambdas", "T = {'a': lambda x: x + 1}\n@cache\ndef f(x):\n    return T['a'](x)\n", CHANGE)
 GROUP.changed("a dict of classes", "class A:\n    def g(self, x):\n        return x + 1\nT = {'a': A}\n@cache\ndef f(x):\n"
               "    return T['a']().g(x)\n", CHANGE)  # fmt: skip
@@ -146,9 +170,15 @@ GROUP.changed("operator.itemgetter", "import operator\ng = operator.itemgetter(0
 GROUP.changed("operator.methodcaller", "import operator\ng = operator.methodcaller('upper')\n@cache\ndef f(x):\n    return g('aB')\n",
               ("upper", "lower"))  # fmt: skip
 GROUP.changed("a bound method of a builtin", "g = {'a': 1}.get\n@cache\ndef f(x):\n    return g('a')\n", ("1}", "2}"))
-GROUP.changed("a compiled pattern", "import re\ng = re.compile('a+')\n@cache\ndef f(x):\n    return g.sub('-', 'aabb')\n", ("a+", "b+"))
+GROUP.changed(
+    "a compiled pattern",
+    "import re\ng = re.compile('a+')\n@cache\ndef f(x):\n    return g.sub('-', 'aabb')\n",
+    ("a+", "b+"),
+)
 GROUP.changed("a compiled pattern's flags", "import re\ng = re.compile('A', 0)\n@cache\ndef f(x):\n    return g.sub('-', 'aA')\n",
               (", 0)", ", re.I)"))  # fmt: skip
-GROUP.changed("a struct", "import struct\ng = struct.Struct('<i')\n@cache\ndef f(x):\n    return g.pack(x)\n", ("<i", ">i"))
+GROUP.changed(
+    "a struct", "import struct\ng = struct.Struct('<i')\n@cache\ndef f(x):\n    return g.pack(x)\n", ("<i", ">i")
+)
 GROUP.changed("a numpy.vectorize", "import numpy as np\n@np.vectorize\ndef g(x):\n    return x + 1\n@cache\ndef f(x):\n"
               "    return g([x]).tolist()\n", CHANGE)  # fmt: skip
