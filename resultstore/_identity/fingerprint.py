@@ -63,7 +63,8 @@ class Fingerprint:
             If something that counts has no digest, and is not to be left out.
         """
         state = self._state
-        if state is None or not state.walk.watch.stands():
+        # What has no digest is not watched: it may have one now.
+        if state is None or state.problem is not None or not state.walk.watch.stands():
             state = self._state = self._look()
         if state.problem is not None:
             where, problem = state.problem

@@ -303,7 +303,7 @@ class Walk:
                 value = self._read(space, attribute, value)
                 if value is MISSING:
                     value = kinds.lazy_attribute(module, attribute)
-                name = f"{name}.{attribute}"
+                name = f"{module.__name__}.{attribute}"
             else:
                 step = kinds.static_attribute(value, attribute)
                 if step is None:
