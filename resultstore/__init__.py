@@ -6,6 +6,7 @@ can ask what has been computed, from what, and when, and so that the disk does n
 
 from resultstore._function import CachedFunction
 from resultstore._identity.encoding import digest
+from resultstore._identity.registered import register_digest, unregister_digest
 from resultstore._shelf import Reference
 from resultstore._store import Store
 from resultstore._upkeep import FunctionStats, Problem, Stats
@@ -55,4 +56,6 @@ __all__ = [
     "Version",
     "Versions",
     "digest",
+    "register_digest",
+    "unregister_digest",
 ]

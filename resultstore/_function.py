@@ -501,28 +501,6 @@ _SHARED = ("_aliases", "_binds", "_facts", "_identity", "_judges", "_options", "
 """What a bound method takes over from its function."""
 
 
-def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -> Any:
-    """Return a function cached; of a method, a callable object or a decorated method the function below it.
-
-    What a method is bound to is an argument of its function: it is looked at at each call.
-    """
-    if isinstance(func, CachedFunction):
-        func = func.func
-    if isinstance(func, (staticmethod, classmethod)):
-        cached = decorate(func.__func__, store, keyed, options)
-        cached._binds = "class" if isinstance(func, classmethod) else "nothing"
-        return cached
-    if isinstance(func, types.MethodType):
-        return decorate(func.__func__, store, keyed, options)._bound(func.__self__)
-    inner = names.innermost(func) if callable(func) else func
-    if isinstance(inner, types.MethodType):  # below partials
-        func = functools.partial(inner.__func__, inner.__self__, *func.args, **func.keywords)
-    call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
-    if isinstance(call, types.FunctionType) and not isinstance(func, type):
-        return decorate(call, store, keyed, options)._bound(func)
-    return CachedFunction(func, store, keyed, options)
-
-
 def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:
     """Encode a cached function as the function that it wraps."""
     from resultstore._identity.instances import node_of

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resultstore._asking import Asking
-from resultstore._function import CachedFunction, decorate
+from resultstore._decorate import decorate
+from resultstore._function import CachedFunction
 from resultstore._housekeeping import Housekeeping
 from resultstore._identity import encoding
 from resultstore._settings import (

@@ -104,7 +104,7 @@ class Told:
 
     # -- forgetting
 
-    def forget(self, *args: Any, **kwargs: Any) -> int:
+    def forget(self, /, *args: Any, **kwargs: Any) -> int:
         """Remove a call, its result and its record; return how many calls went, 0 or 1.
 
         More go if the call is also known under other versions whose results count for this one.

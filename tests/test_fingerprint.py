@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import subprocess
 import sys
@@ -279,14 +280,11 @@ async def async_generator():
 @pytest.mark.parametrize(
     ("func", "why"),
     [
-        (Holder.method, "a method cannot be cached yet"),
-        (Holder().method, "a bound method"),
-        (Holder.for_class, "a bound method"),
+        (property(make), "a property"),
         (Holder, "a class cannot"),
-        (Holder(), "a callable object of type Holder"),
+        (functools.lru_cache(make), "a callable object of type _lru_cache_wrapper"),
         (coroutine, "an async function"),
         (async_generator, "an async function"),
-        (staticmethod(make), "a staticmethod"),
         ([].append, "no module with a version"),
         (3, "not a function"),
     ],
@@ -295,16 +293,6 @@ def test_unsupported_kinds_are_refused_by_name(func, why):
     """What cannot be cached is refused when it is decorated, saying why, never half-cached."""
     with pytest.raises(FunctionError, match=why):
         Store(None).cache(func)
-
-
-def test_a_method_in_a_class_body_is_refused():
-    """The decorator in a class body raises at once."""
-    with pytest.raises(FunctionError, match=r"C\.m: a method cannot be cached yet"):
-
-        class C:
-            @Store(None).cache
-            def m(self):
-                """Do nothing."""
 
 
 def test_main_functions_share_by_code_not_by_place(folder, tmp_path):

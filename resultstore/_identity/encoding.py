@@ -207,7 +207,9 @@ def load_encoders(kind: type) -> bool:
         return False
     __import__(late)
     sys.modules[late].register(kind, LEAVES, NODES)
-    NODES.update(REGISTERED)
+    for registered, maker in REGISTERED.items():
+        NODES[registered] = maker
+        LEAVES.pop(registered, None)
     return kind in LEAVES or kind in NODES
 
 

@@ -20,8 +20,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from resultstore._identity.code import code_parts
-from resultstore._identity.encoding import LEAVES, NODES, Node, encode, load_encoders, named
+from resultstore._identity.encoding import LEAVES, NODES, Node, load_encoders, named
 from resultstore._identity.names import owner_of, version_of
 from resultstore._identity.vouching import vouched
 from resultstore.errors import DigestError
@@ -30,11 +29,6 @@ WITH_SUBCLASSES: dict[type, Callable[[Any], Node]] = {}
 """Registered types whose subclasses are identified in the same way."""
 
 HOOK = "__resultstore_digest__"
-_NOT_BEHAVIOUR = frozenset(
-    "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ "
-    "__conditional_annotations__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ __parameters__ "
-    "__qualname__ __slotnames__ __static_attributes__ __weakref__ _abc_impl".split()
-)
 _OWN_WAYS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
 _HANDLES = (
     type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Condition, io.IOBase,
@@ -333,66 +327,3 @@ _CODE: dict[type, Callable[[Any], Node]] = {
     memoryview: lambda v: named("memoryview", (v.format, v.shape, v.readonly, v.tobytes())),
     type(NotImplemented): lambda v: named("NotImplemented", ()),
 }
-
-
-# -- what a class does, by itself
-
-
-def class_parts(kind: type) -> tuple[Any, ...]:
-    """Return plain values for what a class does: names and versions, or the code of bodies nobody vouches for."""
-    parts = []
-    for base in kind.__mro__[:-1]:
-        if type(base) is not type and vouched(type(base)) is None:
-            raise DigestError(f"class {base.__module__}.{base.__qualname__} is made by a metaclass of one's own")
-        found = vouched(base)
-        parts.append(("class", *found) if found is not None else ("body", base.__qualname__, _body(base)))
-    return tuple(parts)
-
-
-def _body(kind: type) -> tuple[Any, ...]:
-    where = f"class {kind.__module__}.{kind.__qualname__}"
-    return tuple(
-        (name, _member(member, f"{where}, {name}", kind))
-        for name, member in sorted(vars(kind).items())
-        if name not in _NOT_BEHAVIOUR
-    )
-
-
-def _member(member: Any, where: str, owner: type) -> Any:
-    kind = type(member)
-    if kind is types.FunctionType:
-        return _method(member, where, owner)
-    if kind in (staticmethod, classmethod):
-        return (kind.__name__, _member(member.__func__, where, owner))
-    if kind is property:
-        return ("property", *(_member(part, where, owner) for part in (member.fget, member.fset, member.fdel)))
-    if kind in (types.MemberDescriptorType, types.GetSetDescriptorType):
-        return ("slot",)
-    try:
-        # What a distribution's own machinery left in the class, such as scikit-learn's requests.
-        found = vouched(kind) if kind.__module__ != "builtins" and type(kind) is type else None
-        if found is not None:
-            return ("made", *found, encode(member))
-    except DigestError:
-        pass
-    try:
-        return ("value", encode(member))
-    except DigestError as error:
-        raise error.at(where) from None
-
-
-def _method(func: Any, where: str, owner: type) -> tuple[Any, ...]:
-    """Return plain values for a method: its code, defaults and cells, the class itself apart."""
-    cells = []
-    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-        try:
-            if name == "__class__" and cell.cell_contents is owner:  # super() holds the class that is being described
-                continue
-            cells.append((name, _member(cell.cell_contents, where, owner)))
-        except ValueError:
-            cells.append((name, ("empty",)))
-    defaults = tuple(_member(value, where, owner) for value in func.__defaults__ or ())
-    by_name = tuple((name, _member(value, where, owner)) for name, value in sorted((func.__kwdefaults__ or {}).items()))
-    attributes = [(name, value) for name, value in sorted(vars(func).items()) if name != "__wrapped__"]
-    held = tuple((name, _member(value, where, owner)) for name, value in attributes)
-    return ("function", code_parts(func.__code__), defaults, by_name, tuple(cells), held)

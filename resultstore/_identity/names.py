@@ -85,6 +85,8 @@ def owner_of(func: object) -> tuple[str, str, str] | None:
     compiled = isinstance(func, types.BuiltinFunctionType) or type(func).__name__ == "_ArrayFunctionDispatcher"
     if not (compiled or is_ufunc(func)):
         return None
+    if not isinstance(getattr(func, "__self__", None), (types.ModuleType, type(None))):
+        return None  # a method of an object's or a class's, which no module has under its name
     name = str(getattr(func, "__qualname__", None) or getattr(func, "__name__", ""))
     homes = [getattr(func, "__module__", None)]
     if is_ufunc(func):

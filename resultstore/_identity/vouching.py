@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
 import types
 from collections.abc import Iterator
@@ -61,6 +62,10 @@ def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool
         return all(part is None or _is_installed(part, owner, inside) for part in parts)
     if isinstance(member, type):
         return version_of(member.__module__.partition(".")[0]) is not None
+    if kind is enum.property:
+        return True
+    if kind is types.MethodType and member.__self__ is owner:
+        return _is_installed(member.__func__, owner, inside)
     if kind in COMPILED or not (callable(member) or hasattr(kind, "__get__")):
         return True
     if kind is functools.cached_property:
@@ -96,5 +101,7 @@ def _belongs(name: str, member: Any, kind: type) -> bool:
     func = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
     if not isinstance(func, types.FunctionType):
         return True
+    if isinstance(kind, enum.EnumMeta) and func.__code__.co_filename == enum.__file__:
+        return True  # an enum is given some by its making
     outer, _, last = func.__qualname__.rpartition(".")
     return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")

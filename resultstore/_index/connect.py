@@ -247,6 +247,8 @@ class Connections:
 
     def writer(self) -> sqlite3.Connection:
         """Return the writing connection, making the index first if there is none."""
+        if self._writer is not None and getattr(self._writer, "identity", None) is None:
+            self._writer = None  # the collector took it first, of a store that is being dropped in a cycle
         if self._writer is not None and self._inode != self._present_inode():
             self.close()  # the store was removed, or another put in its place, while it was open
             self.generation += 1

@@ -18,6 +18,8 @@ HIT = "hit"
 TOLD = "told"
 """It cannot be cached: it must run, and a warning must say so."""
 
+_WORDS = {RUN: "recompute", ANEW: "recompute", HIT: "hit", TOLD: "tell"}
+
 MAIN = "study.py"
 PREAMBLE = "from caching import cache\n"
 OURS = frozenset({"resultstore"})
@@ -83,8 +85,7 @@ class Project:
     def kind(self) -> str:
         """What is expected of the calls after the first one."""
         wanted = {act.expected for act in self.acts[1:]} or {self.acts[0].expected}
-        words = {RUN: "recompute", ANEW: "recompute", HIT: "hit", TOLD: "tell"}
-        return " and ".join(sorted({words[one] for one in wanted}, reverse=True))
+        return " and ".join(sorted({_WORDS[one] for one in wanted}, reverse=True))
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class Pair:
     one: str
     other: str
     expected: str
+
+    @property
+    def kind(self) -> str:
+        """What is expected of the second call."""
+        return _WORDS[self.expected]
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,11 @@ class Result:
     """Whether it cannot be stored, which must be told."""
     options: dict[str, str] = field(default_factory=dict)
     """Options of our decorator, as expressions."""
+
+    @property
+    def kind(self) -> str:
+        """What is expected of a hit."""
+        return "tell" if self.told else "hit"
 
 
 def split(text: str) -> dict[str, str]:

@@ -9,23 +9,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from trust.model import HIT, MAIN, TOLD, Pair, Project, Result
 from trust.tools import TOOLS
 from trust.world_text import arguments_text, results_text
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-HEAVY = (
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "scipy.sparse",
-    "xarray",
-    "polars",
-    "sklearn.preprocessing",
-    "sklearn.linear_model",
-)
+HEAVY = tuple("numpy pandas pyarrow scipy.sparse xarray polars sklearn.pipeline sklearn.linear_model".split())
 """Imported before the forks, for values."""
 
 RIGHT, STALE, NEEDLESS, REFUSED, UNTOLD, ERROR, NONE = "right", "STALE", "needless", "refused", "untold", "error", "–"
@@ -60,6 +51,12 @@ class Servers:
         process.stdin.write(json.dumps({"tool": self.tool, **request}) + "\n")
         process.stdin.flush()
         return json.loads(process.stdout.readline())  # type: ignore[no-any-return]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the processes."""

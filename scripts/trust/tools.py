@@ -90,7 +90,7 @@ class Mandala(Tool):
     """mandala with its versions: helpers are marked with @track, and each of its questions is answered with yes."""
 
     name = "mandala"
-    needs = ("mandala", "pyarrow", "tqdm", "graphviz", "IPython", "rich")
+    needs = ("mandala.imports", "pyarrow", "tqdm", "graphviz", "IPython", "rich")
 
     def __init__(self, place: str, folder: str, entry: str) -> None:
         import builtins
@@ -102,6 +102,7 @@ class Mandala(Tool):
         Path(place).mkdir(parents=True, exist_ok=True)
         builtins.input = lambda *words: "y"
         builtins.track = track  # type: ignore[attr-defined]
+        self.store = None
         self._path = f"{place}/mandala.sqlite"
         self._storage = Storage(self._path, deps_path=folder if entry == "module" else "__main__")
 
@@ -146,4 +147,4 @@ def missing(name: str) -> str | None:
     """Return the module that a tool lacks here, or None."""
     import importlib.util
 
-    return next((need for need in TOOLS[name].needs if importlib.util.find_spec(need) is None), None)
+    return next((need for need in TOOLS[name].needs if importlib.util.find_spec(need.partition(".")[0]) is None), None)

@@ -1,5 +1,4 @@
 """What the expressions of arguments and results may use: classes of one's own, and short ways to make values."""
-# ruff: noqa: F401
 
 from __future__ import annotations
 
@@ -12,8 +11,8 @@ import decimal
 import enum
 import fractions
 import functools
-import ipaddress
 import io
+import ipaddress
 import math
 import operator
 import os
@@ -136,6 +135,7 @@ class Callable:
         self.n = n
 
     def __call__(self, x: int) -> int:
+        """Return a sum."""
         return x + self.n
 
 

@@ -25,7 +25,11 @@ def _subclass(name: str) -> Callable[[Any], Node]:
 
 def _masked(value: Any) -> Node:
     # What lies under the mask counts: it shows in ``data``, and when the mask is lifted.
-    told = (value.data, np.ma.getmask(value), value.fill_value, bool(value.hardmask), dict(value._optinfo))
+    # A mask of nothing is no mask: pickle makes the one of the other.
+    mask: Any = np.ma.getmask(value)
+    if mask is np.ma.nomask or (mask.dtype == bool and not mask.any()):
+        mask = None
+    told = (value.data, mask, value.fill_value, bool(value.hardmask), dict(value._optinfo))
     return named("numpy.ma.MaskedArray", told)
 
 

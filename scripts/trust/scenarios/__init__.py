@@ -38,7 +38,6 @@ def results() -> list[Result]:
 
 
 def check() -> None:
-    """Raise ValueError where two scenarios of one kind have one name."""
-    for kind in (projects() + around(), results()):
-        check_names(f"{scenario.group}: {scenario.name}" for scenario in kind)
-    check_names(f"{pair.group}: {pair.name}: {pair.expected}" for pair in pairs())
+    """Raise ValueError where two scenarios have one name."""
+    everything = [*projects(), *around(), *pairs(), *results()]
+    check_names(f"{scenario.group}: {scenario.name}: {scenario.kind}" for scenario in everything)
