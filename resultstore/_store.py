@@ -262,8 +262,7 @@ class Store(Asking, Housekeeping):
         Raises
         ------
         FunctionError
-            If a function of this kind cannot be cached: a method, an ``async def``, a class, a callable
-            object.
+            If a function of this kind cannot be cached: an ``async def``, a class, a property.
         OptionError
             If an option has a value that it cannot have, or ``ignore`` names something that is not a
             parameter.
