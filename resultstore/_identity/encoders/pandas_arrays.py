@@ -29,6 +29,11 @@ def column(array: Any) -> Any:
     return Objects(plain) if plain.dtype == object and plain.ndim == 1 else plain
 
 
+def values_of(holder: Any) -> Any:
+    """Return what stands for the values of a series or an index."""
+    return column(holder.to_numpy() if isinstance(holder.dtype, np.dtype) else holder.array)
+
+
 def _objects(column: Objects) -> Node:
     array = column.array
     items = array.tolist()
@@ -99,9 +104,7 @@ MAKERS: dict[type, Callable[[Any], Node]] = {
         (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray, pd.arrays.PeriodArray),
         lambda v: named("pandas.times", (type(v).__name__, v.dtype, v.asi8)),
     ),
-    pd.arrays.IntervalArray: lambda v: named(
-        "pandas.IntervalArray", (column(v.left.array), column(v.right.array), v.closed)
-    ),
+    pd.arrays.IntervalArray: lambda v: named("pandas.IntervalArray", (values_of(v.left), values_of(v.right), v.closed)),
     pd.arrays.SparseArray: _sparse,
     pd.arrays.ArrowExtensionArray: lambda v: named("pandas.ArrowExtensionArray", (v.__arrow_array__(),)),
     pd.arrays.NumpyExtensionArray: lambda v: named("pandas.NumpyExtensionArray", (v.to_numpy(),)),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from resultstore._identity.encoders import pandas_arrays, pandas_scalars
-from resultstore._identity.encoders.pandas_arrays import column
+from resultstore._identity.encoders.pandas_arrays import column, values_of
 from resultstore._identity.encoding import Node, named
 from resultstore._identity.instances import STATES
 
@@ -20,7 +20,7 @@ def _columns(frame: pd.DataFrame) -> Iterator[Any]:
     arrays = getattr(frame, "_iter_column_arrays", None)
     if arrays is not None:  # without a series for each: 20 times as fast on wide frames
         return map(column, arrays())
-    return (column(frame.iloc[:, i].array) for i in range(frame.shape[1]))
+    return (values_of(frame.iloc[:, i]) for i in range(frame.shape[1]))
 
 
 def _frame(frame: pd.DataFrame) -> Node:
@@ -30,13 +30,13 @@ def _frame(frame: pd.DataFrame) -> Node:
 
 def _series(series: pd.Series) -> Node:
     told = (series.index, series.name, dict(series.attrs), series.flags.allows_duplicate_labels)
-    return named("pandas.Series", (*told, column(series.array)))
+    return named("pandas.Series", (*told, values_of(series)))
 
 
 def _index(index: Any) -> Node:
     kind = type(index).__name__
     freq = (index.freq,) if type(index) in _FREQUENT else ()
-    return named(f"pandas.{kind}", (index.name, column(index.array), *freq))
+    return named(f"pandas.{kind}", (index.name, values_of(index), *freq))
 
 
 def _range(index: pd.RangeIndex) -> Node:
