@@ -123,7 +123,7 @@ def _console(example: Example) -> None:
 
 def _text_of(command: str) -> str:
     """Return the text of the files that a command names."""
-    return "".join(path.read_text() for path in map(Path, command.split()) if path.is_file())
+    return "".join(path.read_text(errors="replace") for path in map(Path, command.split()) if path.is_file())
 
 
 def _sql(example: Example) -> None:
