@@ -189,6 +189,7 @@ _LATE = {
     "polars": "polars_values",
     "pyarrow": "arrow_values",
     "re": "builtins_values",
+    "_struct": "builtins_values",
     "scipy": "scipy_values",
     "torch": "torch_values",
     "xarray": "xarray_values",

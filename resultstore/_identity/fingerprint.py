@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from resultstore._facts import DependencyFacts
-from resultstore._identity import sources
 from resultstore._identity.encoding import digest_of, encode
 from resultstore._identity.graph import Node, graph_digest, reachable
 from resultstore._identity.names import innermost
@@ -118,6 +117,8 @@ def portable_of(state: State) -> bytes | None:
     """Return the fingerprint by syntax instead of bytecode, the same on every Python; None without the source."""
     if state.value != state.code:
         return None  # a label is the same on every Python anyway
+    from resultstore._identity import sources  # it parses, which only a miss does
+
     locals_by_node: dict[int, bytes] = {}
     for node in reachable(state.walk.root):
         local: bytes | None = node.local
@@ -131,6 +132,8 @@ def portable_of(state: State) -> bytes | None:
 
 def dependencies_of(state: State) -> tuple[DependencyFacts, ...]:
     """Return what a fingerprint is made of, each thing by itself, the function first."""
+    from resultstore._identity import sources
+
     found: dict[tuple[str, str], DependencyFacts] = {}
     for node in reachable(state.walk.root):
         if node.kind in _SHOWN and node.name and (node.kind, node.name) not in found:

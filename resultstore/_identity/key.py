@@ -17,7 +17,6 @@ from resultstore._identity.encoding import encode, length, short, token_of
 from resultstore._identity.fingerprint import SCHEME, Fingerprint, dependencies_of, portable_of
 from resultstore._identity.kinds import defaults_of
 from resultstore._identity.names import innermost, name_of, place_of
-from resultstore._identity.sources import source_of
 from resultstore._identity.watch import before_change
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError, OptionError
@@ -297,6 +296,8 @@ def summarise(value: Any) -> str:
 
 def _source(func: Any) -> str | None:
     """Return the text of a function, as far as the file still shows the code that runs."""
+    from resultstore._identity.sources import source_of
+
     code = getattr(func, "__code__", None)
     source = None if code is None else source_of(code)
     return None if source is None else source.text

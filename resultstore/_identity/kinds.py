@@ -9,7 +9,8 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Final
 
-from resultstore._identity.encoding import LEAVES, NODES, encode
+from resultstore._identity.encoding import LEAVES, NODES, REGISTERED, encode, load_encoders
+from resultstore._identity.instances import HOOK, WITH_SUBCLASSES
 from resultstore._identity.names import owner_of
 from resultstore._identity.origins import STANDARD, Owner, owner_of_file, owner_of_module
 from resultstore.errors import DigestError
@@ -188,7 +189,7 @@ def _is_opaque_type(kind: Any) -> bool:
 
 @functools.cache
 def _is_data_type(kind: Any) -> bool:
-    if kind in LEAVES or kind in NODES:
+    if kind in LEAVES:
         return True
     if issubclass(kind, _BEHAVIOURS) or _is_opaque_type(kind) or kind is object:
         return False
@@ -215,6 +216,18 @@ def is_data(value: Any) -> bool:
         elif not _is_data_type(kind):
             return False
     return True
+
+
+def is_identified(value: Any) -> bool:
+    """Say whether an instance of one's own class is encoded as what it extends, or as it or a register says."""
+    kind = type(value)
+    if kind in REGISTERED or hasattr(kind, HOOK) or isinstance(value, BaseException):
+        return True
+    if WITH_SUBCLASSES and not WITH_SUBCLASSES.keys().isdisjoint(kind.__mro__):
+        return True
+    bases = kind.__mro__[1:-1]
+    known = next((base for base in bases if base in LEAVES or base in NODES or load_encoders(base)), object)
+    return known not in (object, *_DICTS, *_SEQUENCES, *_SETS)
 
 
 def container_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:

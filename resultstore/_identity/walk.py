@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import sys
 import types
 from collections import deque
@@ -99,7 +98,7 @@ class Walk:
         return self._value(value, name)
 
     def _value(self, value: Any, name: str) -> Node:
-        if kinds.is_data(value):
+        if kinds.is_data(value) or kinds.is_identified(value):
             try:
                 encoding = encode(value)
             except (DigestError, RecursionError) as error:
@@ -363,6 +362,9 @@ class Walk:
         node = self._new("class", name, ("class", kind.__qualname__, local), kind)
         self.watch.add_class(kind)
         self.watch.add_owner(kind)
+        for member in vars(kind).values():
+            if isinstance(member, types.FunctionType) and vars(member):
+                self.watch.add_container(vars(member))
         members = [(label, self._read(kind, label, part)) for label, part in members]
         parts = [(label, part, f"{name}.{label}") for label, part in members if part is not MISSING]
         self._later(self._fill, node, parts)
@@ -379,6 +381,8 @@ def _absolute(
     """Return the full name of what an ``import`` statement names, whose it is, and what the statement binds."""
     if not level:
         return module, owner_of_import(module), top
+    import importlib.util
+
     package = scope.get("__package__") or str(scope.get("__name__")).rpartition(".")[0]
     try:
         absolute = importlib.util.resolve_name("." * level + module, package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 from array import array
 from collections import defaultdict, deque
@@ -28,6 +29,7 @@ _MAKERS: dict[type, Callable[[Any], Node]] = {
     partial: lambda v: named("functools.partial", (v.func, v.args, v.keywords, vars(v))),
     type(lru_cache(len)): lambda v: named("functools.lru_cache", (v.__wrapped__, v.cache_parameters())),
     re.Pattern: lambda v: named("re.Pattern", (v.pattern, v.flags)),
+    struct.Struct: lambda v: named("struct.Struct", (v.format,)),
 }
 
 
