@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import itertools
 import time
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
-from resultstore._checking import closer_look, counts, tell_changed
+from resultstore._checking import closer_look, tell_changed
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import encoding, names, walk
-from resultstore._identity.key import Form, Identity
+from resultstore._identity.key import Identity
 from resultstore._index.index import CallRow
+from resultstore._one_call import Keyed, OneCall, Outcome
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
 from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
-from resultstore._shelf import HeldReference, Reference, Shelf, missing
+from resultstore._shelf import Shelf
 from resultstore._told import Told
 from resultstore._vault import MISS, Vault
-from resultstore.errors import DigestError, MissingError
+from resultstore.errors import DigestError
 from resultstore.formats.iterators import listed
 from resultstore.formats.raised import Raised
 
@@ -49,20 +48,7 @@ class Owner(Shelf, Protocol):
         """Remove a function's calls."""
 
 
-Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
-"""A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
-
-
-class Outcome(NamedTuple):
-    """What a computation gave."""
-
-    value: Any
-    stored: bool
-    metadata: dict[str, Any]
-    """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
-
-
-class CachedFunction(Told, Sending, Generic[P, R_co]):
+class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -162,28 +148,31 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             return self._call_uncached(vault.reporter, error, args, kwargs)
         if call is None:
             return self._run_plainly(args, kwargs)
-        key, name = call[4], self._identity.name
-        row = vault.look(key, name)
-        if row is not None and not (self._judges and self._is_outdated(vault, row)):
-            value = vault.take(key, row, name, self._options.mmap_mode)
-            if type(value) is Raised or self._options.check_hits:
-                value = self._closer_look(vault, call, row, value, args, kwargs)
-            if value is not MISS:
-                logger.debug("hit %s", name)
-                if level:
-                    self._progress.loading(began)
-                return value  # type: ignore[no-any-return]
-        for key, row in self._stored_elsewhere(vault, call):
-            value = vault.take(key, row, name, self._options.mmap_mode)
-            if type(value) is Raised or self._options.check_hits:
-                value = self._closer_look(vault, call, row, value, args, kwargs)
-            if value is not MISS:
-                logger.debug("hit %s, of another version", name)
-                if level:
-                    self._progress.loading(began)
-                return value  # type: ignore[no-any-return]
-        logger.debug("miss %s", name)
-        return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
+        key = call[4]
+        row = vault.look(key, self._identity.name)
+        value: Any = MISS if row is None else self._taken(vault, call, key, row, args, kwargs)
+        if value is MISS:
+            for other, found in self._stored_elsewhere(vault, call):
+                value = self._taken(vault, call, other, found, args, kwargs)
+                if value is not MISS:
+                    break
+            else:
+                logger.debug("miss %s", self._identity.name)
+                return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
+        logger.debug("hit %s", self._identity.name)
+        if level:
+            self._progress.loading(began)
+        return value  # type: ignore[no-any-return]
+
+    def _taken(self, vault: Vault, call: Keyed, key: bytes, row: CallRow, args: Any, kwargs: Any) -> Any:
+        """Return the result of a row, looked at as closely as the options say, or MISS."""
+        if self._judges and self._is_outdated(vault, row):
+            return MISS
+        value = vault.take(key, row, self._identity.name, self._options.mmap_mode)
+        if type(value) is Raised or self._options.check_hits:
+            compute = functools.partial(self._computed, call, args, kwargs)
+            return closer_look(vault, self.name, self._options, call, row, value, compute)
+        return value
 
     def _keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed | None:
         """Return a call with its key, or None for a wrong call, which the function tells in its own words."""
@@ -218,11 +207,6 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
             return False
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
-
-    def _closer_look(self, vault: Vault, call: Keyed, row: CallRow, value: Any, args: Any, kwargs: Any) -> Any:
-        """Return what a hit that is an exception, or that may be checked, gives: a value, MISS, or the exception."""
-        compute = functools.partial(self._computed, call, args, kwargs)
-        return closer_look(vault, self.name, self._options, call, row, value, compute)
 
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""
@@ -364,134 +348,6 @@ class CachedFunction(Told, Sending, Generic[P, R_co]):
         return twin
 
     # -- one call
-
-    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
-        """Run the function, whatever is stored, keep the result, and return it with its metadata.
-
-        Returns
-        -------
-        value
-            What the function returned.
-        metadata : dict
-            ``duration`` in seconds, ``time`` in seconds since the epoch, ``input_args`` as short
-            texts by name. Empty when the call could not be keyed, and with ``Store(None)``.
-
-        Examples
-        --------
-        >>> value, metadata = square.call(3)
-        computing
-        >>> value, metadata["input_args"]
-        (9, {'x': '3'})
-        """
-        outcome = self._run(args, kwargs)
-        return outcome.value, outcome.metadata
-
-    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the function, whatever is stored, and let the new result take the old one's place.
-
-        If the function raises, the old result stays. If the new one cannot be stored, it goes all the same:
-        it is no longer what the function returns.
-
-        Examples
-        --------
-        >>> square.refresh(3)
-        computing
-        9
-        """
-        return self._run(args, kwargs).value  # type: ignore[no-any-return]
-
-    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Return a call's stored result; never compute.
-
-        Raises
-        ------
-        MissingError
-            If it is not stored, or no longer counts by ``ttl`` or ``cache_validation_callback``;
-            also a ``KeyError``.
-        DigestError, TypeError
-            As `key` does.
-
-        Examples
-        --------
-        >>> square.get(3)
-        9
-        """
-        call, vault = self._strictly_keyed(args, kwargs), self._vault
-        if vault is None:
-            raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
-        key = call[4]
-        row = vault.look(key, self.name)
-        outdated = row is not None and self._judges and self._is_outdated(vault, row)
-        rows = [] if row is None or outdated else [(key, row)]
-        for other, found in itertools.chain(rows, self._stored_elsewhere(vault, call)):
-            value: Any = vault.take(other, found, self.name, self._options.mmap_mode)
-            if value is MISS or not counts(value, self._options):
-                continue
-            if type(value) is Raised:
-                raise value.error
-            return value  # type: ignore[no-any-return]
-        if outdated:
-            raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
-        raise missing(vault, key, self.name)
-
-    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference:
-        """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
-
-        A result that cannot be stored is held in memory by its reference.
-
-        Examples
-        --------
-        >>> reference = square.call_and_shelve(3)
-        >>> reference.get()
-        9
-        """
-        vault = self._vault
-        call = None
-        if vault is not None:
-            with contextlib.suppress(Exception):  # told by the call itself, below
-                call = self._keyed(args, kwargs)
-        if vault is None or call is None:
-            return HeldReference(self.store, self._run(args, kwargs).value)
-        key = call[4]
-        row = vault.look(key, self.name)
-        if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
-            elsewhere = (other for other, row in self._stored_elsewhere(vault, call) if vault.stands(row))
-            other = next(elsewhere, None)
-            if other is not None:
-                key = other
-            else:
-                outcome = self._compute(vault, call, args, kwargs)
-                if not outcome.stored:
-                    return HeldReference(self.store, outcome.value)
-        elif row.kind == "error":
-            self(*args, **kwargs)  # raises, as it did at the miss
-        mode = self._options.mmap_mode
-        return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
-
-    def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Say whether a call would be a hit; nothing is computed or loaded.
-
-        Examples
-        --------
-        >>> square.check_call_in_cache(3), square.check_call_in_cache(4)
-        (True, False)
-        """
-        vault = self._vault
-        if vault is None:
-            return False
-        call = self._strictly_keyed(args, kwargs)
-        row = vault.find(call[4])
-        if (
-            row is not None
-            and not (self._judges and self._is_outdated(vault, row))
-            and self._counts(vault, call[4], row)
-        ):
-            return True
-        return any(self._counts(vault, key, row) for key, row in self._stored_elsewhere(vault, call))
-
-    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
-        """Say whether a row's payloads are in place, and an exception is one of those that are results."""
-        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
 
     def __repr__(self) -> str:
         return f"<cached {self.name} in {self.store!r}>"

@@ -24,6 +24,8 @@ class Told:
     __slots__ = ()
 
     _aliases: Aliases
+    _counts: Callable[[Vault, bytes, CallRow], bool]
+    _is_outdated: Callable[[Vault, CallRow], bool]
     _function_facts: Callable[[bytes], FunctionFacts]
     _given: tuple[Any, ...]
     _identity: Identity
@@ -31,12 +33,6 @@ class Told:
     _options: CallOptions
     _vault: Vault | None
     store: Any
-
-    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
-        raise NotImplementedError
-
-    def _is_outdated(self, vault: Vault, row: CallRow) -> bool:
-        raise NotImplementedError
 
     def _strictly_keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError

@@ -86,8 +86,7 @@ def test_swapped_extended_precision_is_read_where_its_bits_are():
 def test_record_dtypes_are_not_void_dtypes():
     """Dtypes that behave differently do not share a digest: those that we cannot tell whole are refused."""
     plain = np.zeros(2, [("x", "f8")])
-    with pytest.raises(DigestError):
-        digest(plain.astype(np.dtype((np.record, [("x", "f8")]))))
+    assert digest(plain.astype(np.dtype((np.record, [("x", "f8")])))) != digest(plain)
     with pytest.raises(DigestError):
         digest(np.zeros(2, np.dtype((np.int32, {"a": (np.int16, 0), "b": (np.int16, 2)}))))
 
@@ -116,8 +115,7 @@ def test_small_state_survives(folder):
     assert ordered_back.note == "kept"
     assert tagged_back.dtype.metadata == {"kind": "text"}
     assert made_back.is_safe is made.is_safe
-    with pytest.raises(DigestError):
-        digest(ordered)
+    assert digest(ordered) != digest(OrderedDict(a=1))
 
 
 @pytest.mark.parametrize("value", [-0.0, np.zeros((0, 3)), {10**5000: 1}, [10**5000], {b"k" * 100: np.zeros(3)}])

@@ -108,6 +108,13 @@ class OwnState(Plain):
         self.__dict__.update(state)
 
 
+class OwnReduce(Plain):
+    """It says for itself how pickle makes it."""
+
+    def __reduce__(self):
+        return OwnReduce, ()
+
+
 class Numbers(list):  # type: ignore[type-arg]
     """A list that reads oddly."""
 
@@ -221,10 +228,14 @@ def test_the_order_of_attributes_is_not_seen():
     assert digest(Table(a=1, b=2)) == digest(Table(b=2, a=1))
 
 
-def test_what_a_state_leaves_out_counts_but_for_handles():
-    """An attribute that pickle would lose is part of the value; a lock or a file that it would lose is not."""
-    with_lock = OwnState(a=1, b=2, lock=threading.Lock(), file=sys.stdout)
-    assert digest(with_lock) == digest(OwnState(a=1, b=2))
+def test_what_a_state_leaves_out_counts_if_it_has_a_digest():
+    """An attribute that pickle would lose is part of the value; what has no digest, and would be lost, is not."""
+    with_lock = OwnState(a=1, b=2, lock=threading.Lock(), file=sys.stdout, mark=object())
+    with_lock.ring = with_lock
+    assert digest(with_lock) == digest(with_lock)
+    del with_lock.ring
+    assert digest(with_lock) == digest(OwnState(a=1, b=2)) != digest(OwnState(a=1, b=3))
+    assert digest(OwnReduce(a=1, mark=object())) == digest(OwnReduce(a=1)) != digest(OwnReduce(a=2))
     with pytest.raises(DigestError):
         digest(Plain(a=1, lock=threading.Lock()))
 

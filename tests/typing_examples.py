@@ -21,8 +21,20 @@ def with_options(x: int, *, debug: bool = False) -> list[int]:
     return [x]
 
 
+class Model:
+    """A class with a cached method."""
+
+    @store.cache
+    def scale(self, x: int) -> float:
+        """Return a number."""
+        return float(x)
+
+
 def examples() -> None:
     """State the types."""
+    assert_type(Model().scale(1), float)
+    assert_type(Model().scale.forget(1), int)
+    Model().scale("wrong")  # type: ignore[arg-type]
     assert_type(plain(1, y=2.0), str)
     assert_type(with_options(1, debug=True), list[int])
     assert_type(plain.check_call_in_cache(1), bool)

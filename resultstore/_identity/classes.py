@@ -17,12 +17,13 @@ _NOT_BEHAVIOUR = frozenset(
 )
 _GENERATED_BY_DATACLASS = frozenset(
     "__init__ __repr__ __eq__ __lt__ __le__ __gt__ __ge__ __hash__ __setattr__ __delattr__ __replace__ __getstate__ "
-    "__setstate__ __match_args__ __dataclass_fields__ __dataclass_params__".split()
+    "__setstate__ __dataclass_fields__ __dataclass_params__".split()
 )
 _GENERATED_BY_NAMEDTUPLE = frozenset(
     "__repr__ _replace _make _asdict __getnewargs__ __replace__ __match_args__ __slots__ _field_types".split()
 )
 _LEADS_INSIDE = {"__wrapped__", "__isabstractmethod__", "__annotations__"}
+_OPTIONS = "init repr eq order unsafe_hash frozen".split()  # the others show in fields and members
 _FIELD = "init repr hash compare kw_only".split()
 
 
@@ -46,7 +47,8 @@ def members_of(kind: type) -> tuple[list[tuple[str, Any]], Any]:
         parts += [(f"member {name}", value) for name, value in values.items()]
         local.append(tuple(values))
     if "__dataclass_fields__" in vars(kind):
-        local.append(("dataclass", repr(kind.__dataclass_params__)))  # type: ignore[attr-defined]
+        told = kind.__dataclass_params__  # type: ignore[attr-defined]
+        local.append(("dataclass", *(bool(getattr(told, option)) for option in _OPTIONS)))
         for name, field in kind.__dataclass_fields__.items():  # type: ignore[attr-defined]
             traits = tuple(repr(getattr(field, trait, None)) for trait in _FIELD)
             local.append((name, field._field_type.name, *traits))

@@ -1,7 +1,7 @@
 """A graph of what a behaviour consists of, and the digest of a node with all that it reaches.
 
-Two nodes have one digest when nothing tells them apart from outside: what they are, and what their edges lead to,
-however it is shared and wherever a cycle is entered.
+No two nodes have one digest if anything tells them apart from outside: what they are, and what their edges lead to.
+How parts outside of cycles are shared makes no difference, nor where a cycle is entered.
 """
 
 from __future__ import annotations

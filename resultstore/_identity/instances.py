@@ -3,24 +3,22 @@
 Loaded when a value of an unknown type is met. Three rules, in this order: a subclass of a type that has an
 encoder is that type's content, its own class, and its attributes; an instance of a class that an installed
 distribution or the standard library vouches for is what pickle would restore it from; an instance of any other
-class is its attributes, all of them, whatever ``__getstate__`` or ``__reduce__`` would leave out.
+class is its attributes, with what ``__getstate__`` or ``__reduce__`` of its own tell, and what they leave out.
 What would be used up, or means something in this process only, has no digest.
 """
 
 from __future__ import annotations
 
 import copyreg
-import io
 import sys
 import threading
 import types
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
 
-from resultstore._identity.encoding import LEAVES, NODES, Node, load_encoders, named
+from resultstore._identity.encoding import LEAVES, NODES, Node, digest_of, encode, load_encoders, named
 from resultstore._identity.names import owner_of, version_of
 from resultstore._identity.vouching import vouched
 from resultstore.errors import DigestError
@@ -30,10 +28,6 @@ WITH_SUBCLASSES: dict[type, Callable[[Any], Node]] = {}
 
 HOOK = "__resultstore_digest__"
 _OWN_WAYS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
-_HANDLES = (
-    type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Condition, io.IOBase,
-    weakref.ReferenceType, types.GeneratorType, types.FrameType, types.TracebackType,
-)  # fmt: skip
 
 
 def refused(value: Any, why: str = "") -> DigestError:
@@ -48,6 +42,7 @@ def refused(value: Any, why: str = "") -> DigestError:
 class _Walk(threading.local):
     describe: Callable[[Any], Any] | None = None
     entered: tuple[Any, ...] = ()
+    inside: tuple[Any, ...] = ()
 
 
 _walk = _Walk()
@@ -184,6 +179,8 @@ def _instance(value: Any, kind: type) -> Node:
         if not _has_hidden_state(kind, base):
             return named("subclass", (entry, Part(base, value), raw_state(value, kind, base)))
     elif found is None and not _has_hidden_state(kind, object):
+        if _says(kind, "__reduce__", "__reduce_ex__"):
+            return _restored(value, entry, (raw_state(value, kind, object),))
         return named("instance", (entry, (), raw_state(value, kind, object), (), ()))
     for owner in kind.__mro__[:-1]:
         if any(name in vars(owner) for name in _OWN_WAYS) and vouched(owner) is None:
@@ -210,10 +207,16 @@ STATES: dict[type, Callable[[Any], Any]] = {}
 """Bases whose instances have attributes that are not the subclass's own, and how to read those that are."""
 
 
+def _says(kind: type, *names: str) -> bool:
+    """Say whether one of these methods, by which pickle asks, is of a class that nobody vouches for."""
+    owners = (next(owner for owner in kind.__mro__ if name in vars(owner)) for name in names)
+    return any(owner is not object and vouched(owner) is None for owner in owners)
+
+
 def raw_state(value: Any, kind: type, base: type) -> Any:
     """Return the attributes of an instance beyond its base's, whatever its class says for itself.
 
-    What a ``__getstate__`` leaves out counts too, unless it is a lock, a file, or another thing of this process.
+    What a class of its own way leaves out counts too, if it has a digest: a factor does, a lock does not.
     """
     if base in STATES:
         return STATES[base](value)
@@ -221,16 +224,31 @@ def raw_state(value: Any, kind: type, base: type) -> Any:
     if type(state) is tuple:
         inherited = copyreg._slotnames(base)  # type: ignore[attr-defined]
         state = state[0], {name: part for name, part in state[1].items() if name not in inherited}
-    own_way: Any = kind.__getstate__
-    if own_way is object.__getstate__ or type(state) is not dict:
+    says_state = _says(kind, "__getstate__")
+    if not says_state and not _says(kind, "__reduce__", "__reduce_ex__"):
         return state
     try:
-        told = value.__getstate__()
+        told = value.__getstate__() if says_state else None
     except Exception as error:  # it is anyone's code
         raise refused(value, f": its __getstate__ raised {type(error).__name__}: {error}") from error
-    if type(told) is not dict:
-        return state
-    return {name: part for name, part in state.items() if name in told or not isinstance(part, _HANDLES)}
+    attributes, slots = state if type(state) is tuple else (state, None)
+    return told, _digests(value, {**(attributes or {}), **(slots or {})})
+
+
+def _digests(value: Any, attributes: dict[str, Any]) -> dict[str, bytes]:
+    """Return the digests of those attributes that have one."""
+    if any(value is other for other in _walk.inside):
+        return {}  # one of them leads back here
+    before = _walk.inside
+    _walk.inside = (*before, value)
+    found = {}
+    try:
+        for name, part in attributes.items():
+            with suppress(DigestError):
+                found[name] = digest_of(encode(part))
+    finally:
+        _walk.inside = before
+    return found
 
 
 def _restored(value: Any, entry: tuple[Any, ...], more: tuple[Any, ...]) -> Node:

@@ -81,8 +81,11 @@ def _span(code: types.CodeType) -> Any:
     """Return what finds a code object's node: a lambda's body by its place, a ``def`` by name and line."""
     if code.co_name != "<lambda>":
         return code.co_name, code.co_firstlineno
-    *_, last = code.co_positions()  # the return, which stands where the body stands
-    start, end, column, end_column = last
+    places = [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
+    if not places:
+        return None  # Python was told to leave them out
+    start, column = min((line, first) for line, _, first, _ in places)
+    end, end_column = max((line, last) for _, line, _, last in places)
     return "<lambda>", start, column, end, end_column
 
 

@@ -10,6 +10,7 @@ will find. Only names that the followed code may write are treated so.
 
 from __future__ import annotations
 
+import copyreg
 import types
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -79,6 +80,8 @@ class Watch:
         self._owners: list[tuple[Any, frozenset[str]]] = []
         self._kinds: list[tuple[Any, type]] = []
         self._bindings: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        self._gets: list[tuple[Any, str, Any]] = []
+        self._plain_functions: list[tuple[Any, Any, Any]] = []
         self._functions: list[tuple[Any, ...]] = []
         self._containers: list[tuple[Any, tuple[Any, ...]]] = []
         self._values: list[tuple[Any, bytes]] = []
@@ -95,6 +98,9 @@ class Watch:
         """Watch a function's code, defaults and cells; reloaders change them in place."""
         cells = func.__closure__ or ()
         kwdefaults = func.__kwdefaults__
+        if not cells and not kwdefaults:
+            self._plain_functions.append((func, func.__code__, func.__defaults__))
+            return
         known = (func, func.__code__, func.__defaults__, kwdefaults, _elements(kwdefaults or {}))
         self._functions.append((*known, cells, tuple(map(content, cells))))
 
@@ -104,6 +110,7 @@ class Watch:
 
     def add_class(self, kind: type) -> None:
         """Watch the members of a class, and its bases."""
+        copyreg._slotnames(kind)  # type: ignore[attr-defined]  # pickling an instance leaves them in its class
         self.add_container(vars(kind))
         self._functions.append((kind, kind.__bases__))
 
@@ -138,6 +145,7 @@ class Watch:
                 kept = value.copy() if before is value and elements is not None else before
                 self._places.append(_Place(holder, name, value, elements, kept))
         self._read.clear()
+        self._gets = [(space.get, name, value) for space, name, value in self._bindings.values()]
 
     # -- what a call asks
 
@@ -145,8 +153,11 @@ class Watch:
         """Say whether all is as it was."""
         if self.looks_again:
             return False
-        for space, name, value in self._bindings.values():
-            if space.get(name, MISSING) is not value:
+        for get, name, value in self._gets:
+            if get(name, MISSING) is not value:
+                return False
+        for func, code, defaults in self._plain_functions:
+            if func.__code__ is not code or func.__defaults__ is not defaults or func.__kwdefaults__:
                 return False
         for known in self._functions:
             if not _function_stands(known):
@@ -155,7 +166,7 @@ class Watch:
             if type(value) is not kind:
                 return False
         for container, elements in self._containers:
-            if not _same(_elements(container), elements):
+            if not _has(container, elements):
                 return False
         for value, encoding in self._values:
             try:
@@ -198,6 +209,19 @@ def _elements(container: Any) -> tuple[Any, ...]:
     if isinstance(container, (dict, types.MappingProxyType)):
         return (*container, *container.values())
     return tuple(container)
+
+
+def _has(container: Any, elements: tuple[Any, ...]) -> bool:
+    """Say whether a container has these elements, without copying it."""
+    kind = type(container)
+    if kind is not dict and kind is not types.MappingProxyType:
+        return _same(_elements(container), elements)
+    count = len(container)
+    return (
+        2 * count == len(elements)
+        and all(map(is_, container, elements))
+        and all(map(is_, container.values(), elements[count:]))
+    )
 
 
 def _same(present: Iterable[Any], past: tuple[Any, ...]) -> bool:

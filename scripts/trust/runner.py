@@ -145,6 +145,8 @@ def see_pairs(servers: Servers, pairs: Sequence[Pair], base: Path) -> list[str]:
         lay_out(base / "project", {MAIN: arguments_text(pairs)})
         expressions = [getattr(pair, side) for pair in pairs]
         sides.append(servers.visit(_values_request("arguments", base, expressions)))
+    if any(len(side) != len(pairs) for side in sides):
+        return [ERROR] * len(pairs)
     marks = []
     for pair, first, second in zip(pairs, *sides, strict=True):
         expected = (TOLD if pair.expected == TOLD else "run", pair.expected)
@@ -160,6 +162,8 @@ def see_results(servers: Servers, results: Sequence[Result], base: Path) -> list
         lay_out(base / "project", {MAIN: results_text(results)})
         looks = [list(result.looks) for result in results]
         times.append(servers.visit({**_values_request("results", base, [r.make for r in results]), "looks": looks}))
+    if any(len(time) != len(results) for time in times):
+        return [(ERROR, str(times))] * len(results)
     return [judge_result(result, *both) for result, *both in zip(results, *times, strict=True)]
 
 
@@ -186,6 +190,6 @@ def _values_request(kind: str, base: Path, expressions: list[str]) -> Seen:
         "folder": str(base / "project"),
         "cwd": str(base / "project"),
         "path": [],
-        "entry": "module",
+        "entry": "values",
         "expressions": expressions,
     }

@@ -10,13 +10,14 @@ import json
 import os
 import signal
 import sys
+import sysconfig
 from typing import Any
 
 from trust import values, visit
 from trust.tools import TOOLS
 
 _VISITS = {"project": visit.visit_project, "arguments": values.visit_arguments, "results": values.visit_results}
-_LIMIT_S = 120
+_LIMIT_S = 300
 
 
 def main() -> None:
@@ -25,6 +26,7 @@ def main() -> None:
     silence()
     for module in TOOLS[sys.argv[1]].needs + tuple(sys.argv[2:]):
         importlib.import_module(module)
+    sysconfig.get_config_vars()  # read from a file once in a process: no visit needs to
     for line in sys.stdin:
         answers.write(answer(json.loads(line)) + "\n")
         answers.flush()

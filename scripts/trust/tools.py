@@ -28,10 +28,6 @@ class Tool:
         """Return what calls run in."""
         return contextlib.nullcontext()
 
-    def unwrap(self, value: Any) -> Any:
-        """Return the value of what a call gave."""
-        return value
-
     @staticmethod
     def prepare(text: str) -> str:
         """Return the text of a file as the tool wants it."""
@@ -42,7 +38,7 @@ class Resultstore(Tool):
     """resultstore, as it comes."""
 
     name = "resultstore"
-    needs = ("resultstore",)
+    needs = ("resultstore", "sysconfig", "getpass")
 
     def __init__(self, place: str, folder: str, entry: str) -> None:
         from resultstore import Store
@@ -103,22 +99,26 @@ class Mandala(Tool):
         builtins.input = lambda *words: "y"
         builtins.track = track  # type: ignore[attr-defined]
         self.store = None
-        self._path = f"{place}/mandala.sqlite"
-        self._storage = Storage(self._path, deps_path=folder if entry == "module" else "__main__")
+        # What it takes to look at the code again before each call is too long for hundreds of functions in one file.
+        code = {"module": folder, "values": None}.get(entry, "__main__")
+        self._storage = Storage(f"{place}/mandala.sqlite", deps_path=code)
 
     def cache(self, func: Any = None, **options: Any) -> Any:
-        """Decorate a function."""
+        """Decorate a function, so that it returns values, not references to them."""
         from mandala.imports import op
 
-        return op(func) if func is not None else op
+        if func is None:
+            return self.cache
+        cached = op(func)
+        unwrap = self._storage.unwrap
+        # It knows its decorated functions by their class's name.
+        cached.__class__ = type("Op", (type(cached),), {"__call__": lambda op, *a, **k: unwrap(called(op, *a, **k))})
+        called = type(cached).__base__.__call__  # type: ignore[union-attr]
+        return cached
 
     def context(self) -> AbstractContextManager[Any]:
         """Return what calls run in."""
         return self._storage  # type: ignore[no-any-return]
-
-    def unwrap(self, value: Any) -> Any:
-        """Return the value of what a call gave."""
-        return self._storage.unwrap(value)
 
     @staticmethod
     def prepare(text: str) -> str:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trust.tools import Tool
 from trust.visit import Seen, Watch, begin, failed, tool_warnings
 
+_PATIENCE_S = 20
+
 
 def visit_arguments(request: Seen) -> list[Seen]:
     """Call a function of its own with each argument."""
-    tool = begin(request)
+    with begin(request).context():
+        return call_each(request)
+
+
+def call_each(request: Seen) -> list[Seen]:
+    """Call the functions of the project with the arguments, one by one."""
     study = importlib.import_module("study")
     world = vars(importlib.import_module("trust.world"))
     seen = []
@@ -27,13 +37,29 @@ def visit_arguments(request: Seen) -> list[Seen]:
             seen.append(unavailable())
             continue
         try:
-            with tool_warnings() as told, tool.context(), watch.looking():
-                text = repr(tool.unwrap(function(argument)))
+            with tool_warnings() as told, patience(), watch.looking():
+                text = repr(function(argument))
             one = {"value": text, "runs": watch.runs, "told": [str(warning.message) for warning in told]}
         except Exception as error:
             one = failed(error)
         seen.append({**one, "truth": repr(number)})
     return seen
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Raise TimeoutError in a with block that takes for ever: a tool may unfold what is shared."""
+
+    def give_up(*signalled: object) -> None:
+        raise TimeoutError("it took too long")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(_PATIENCE_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def unavailable() -> Seen:
@@ -43,13 +69,18 @@ def unavailable() -> Seen:
 
 def visit_results(request: Seen) -> list[Seen]:
     """Ask for each result twice, and compare it with what the plain function gives."""
-    tool = begin(request)
+    with begin(request).context():
+        return ask_each(request)
+
+
+def ask_each(request: Seen) -> list[Seen]:
+    """Ask the functions of the project for their results, one by one."""
     plain = plain_functions(request["folder"])
     study = importlib.import_module("study")
     return [
         {
-            "first": ask(tool, getattr(study, f"f{number}"), plain[f"f{number}"], looks, request["folder"]),
-            "second": ask(tool, getattr(study, f"f{number}"), plain[f"f{number}"], looks, request["folder"]),
+            "first": ask(getattr(study, f"f{number}"), plain[f"f{number}"], looks, request["folder"]),
+            "second": ask(getattr(study, f"f{number}"), plain[f"f{number}"], looks, request["folder"]),
         }
         for number, looks in enumerate(request["looks"])
     ]
@@ -68,7 +99,7 @@ def plain_functions(folder: str) -> dict[str, Any]:
     return namespace
 
 
-def ask(tool: Tool, function: Any, plain: Any, looks: list[str], folder: str) -> Seen:
+def ask(function: Any, plain: Any, looks: list[str], folder: str) -> Seen:
     """Ask for a result, and say what it has lost."""
     watch = Watch(plain.__name__, folder)
     told: list[str] = []
@@ -77,8 +108,8 @@ def ask(tool: Tool, function: Any, plain: Any, looks: list[str], folder: str) ->
     except Exception:
         return unavailable()
     try:
-        with tool_warnings() as warned, tool.context(), watch.looking():
-            value = tool.unwrap(function())
+        with tool_warnings() as warned, patience(), watch.looking():
+            value = function()
         told = [str(warning.message) for warning in warned]
         lost = losses(real, value, looks)
     except Exception as error:

@@ -36,7 +36,10 @@ def _column(series: pl.Series) -> Content:
         raise refused(series, " where it holds Python objects")
     if series.dtype == pl.Categorical:  # its numbers are those of the process
         series = series.cast(pl.String)
-    return Content(_decoded(one_array(series.rechunk().to_arrow())))
+    try:
+        return Content(_decoded(one_array(series.rechunk().to_arrow())))
+    except pa.ArrowException as error:  # 128 bits, say
+        raise refused(series, f" where it holds {series.dtype} ({error})") from error
 
 
 def _holds(dtype: Any, kind: Any) -> bool:

@@ -74,18 +74,40 @@ GROUP.acts(
     Act(ANEW),
     tools=OURS,
 )
+BAD = """
+class Bad(ValueError):
+    def __init__(self, n):
+        super().__init__({})
+        self.n = n
+@cache(cache_errors=ValueError)
+def f(x):
+    raise Bad(x)
+def look():
+    try:
+        f(3)
+    except Bad as e:
+        return [str(e), e.n]
+"""
 GROUP.acts(
     "cache_errors=: a subclass with its attributes",
-    "class Bad(ValueError):\n    def __init__(self, n):\n        super().__init__(f'bad {n}')\n        self.n = n\n"
-    "@cache(cache_errors=ValueError)\ndef f(x):\n    raise Bad(x)\ndef look():\n    try:\n        f(3)\n    except Bad as e:\n"
-    "        return [str(e), e.n]\n",
+    BAD.format("n"),
     Act(RUN, call="look()"),
     Act(HIT, call="look()"),
     Act(HIT, call="look()", fresh=True),
     tools=OURS,
 )
-GROUP.acts("a wrong call raises the function's own error", LIST, Act(HIT, call="caught()", before="def caught():\n    try:\n        f(1, 2, 3)\n"
-           "    except TypeError as e:\n        return str(e)\n"))  # fmt: skip
+GROUP.acts(
+    "cache_errors=: what pickle would not give back is told",
+    BAD.format("f'bad {n}'"),
+    Act(TOLD, call="look()"),
+    Act(TOLD, call="look()", fresh=True),
+    tools=OURS,
+)
+GROUP.acts(
+    "a wrong call raises the function's own error",
+    LIST + "def caught():\n    try:\n        f(1, 2, 3)\n    except TypeError as e:\n        return str(e)\n",
+    Act(HIT, call="caught()"),
+)
 GROUP.acts("a returned generator is whole", "@cache\ndef f(x):\n    return (i for i in range(x))\n", Act(TOLD, call="list(f(3))"),
            Act(TOLD, call="list(f(3))", fresh=True))  # fmt: skip
 GROUP.acts("a returned iterator of a list is whole", "@cache\ndef f(x):\n    return iter([1, x])\n", Act(TOLD, call="list(f(3))"),

@@ -54,7 +54,6 @@ opaque("an object that caches in itself",
        "from functools import cached_property\nclass A:\n    n = 1\n    @cached_property\n    def m(self):\n        return self.n + 0\na = A()",
        "return x + a.m")  # fmt: skip
 opaque("a weak dictionary", "import weakref\nW = weakref.WeakValueDictionary()", "W.get(x)\nreturn x + 1")
-opaque("a queue", "import queue\nQ = queue.Queue()", "Q.put(x)\nreturn x + Q.get() - x + 1")
 opaque(
     "an executor",
     "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)",

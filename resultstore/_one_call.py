@@ -1,0 +1,185 @@
+"""One call of a cached function, asked for in other ways than by calling it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+from resultstore._checking import counts
+from resultstore._identity.key import Form
+from resultstore._index.index import CallRow
+from resultstore._settings import CallOptions
+from resultstore._shelf import HeldReference, Reference, missing
+from resultstore._vault import MISS, Vault
+from resultstore.errors import MissingError
+from resultstore.formats.raised import Raised
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
+"""A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
+
+
+class Outcome(NamedTuple):
+    """What a computation gave."""
+
+    value: Any
+    stored: bool
+    metadata: dict[str, Any]
+    """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
+
+
+class OneCall(Generic[P, R_co]):
+    """The half of `CachedFunction` that asks for one call."""
+
+    __slots__ = ()
+
+    _compute: Callable[..., Outcome]
+    _is_outdated: Callable[[Vault, CallRow], bool]
+    _judges: bool
+    _keyed: Callable[[Any, Any], Keyed | None]
+    _options: CallOptions
+    _run: Callable[[Any, Any], Outcome]
+    _stored_elsewhere: Callable[[Vault, Keyed], Iterator[tuple[bytes, CallRow]]]
+    _strictly_keyed: Callable[[Any, Any], Keyed]
+    _vault: Vault | None
+    store: Any
+
+    @property
+    def name(self) -> str:
+        """The name under which the store knows the function."""
+        raise NotImplementedError
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        raise NotImplementedError
+
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
+        """Run the function, whatever is stored, keep the result, and return it with its metadata.
+
+        Returns
+        -------
+        value
+            What the function returned.
+        metadata : dict
+            ``duration`` in seconds, ``time`` in seconds since the epoch, ``input_args`` as short
+            texts by name. Empty when the call could not be keyed, and with ``Store(None)``.
+
+        Examples
+        --------
+        >>> value, metadata = square.call(3)
+        computing
+        >>> value, metadata["input_args"]
+        (9, {'x': '3'})
+        """
+        outcome = self._run(args, kwargs)
+        return outcome.value, outcome.metadata
+
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the function, whatever is stored, and let the new result take the old one's place.
+
+        If the function raises, the old result stays. If the new one cannot be stored, it goes all the same:
+        it is no longer what the function returns.
+
+        Examples
+        --------
+        >>> square.refresh(3)
+        computing
+        9
+        """
+        return self._run(args, kwargs).value  # type: ignore[no-any-return]
+
+    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Return a call's stored result; never compute.
+
+        Raises
+        ------
+        MissingError
+            If it is not stored, or no longer counts by ``ttl`` or ``cache_validation_callback``;
+            also a ``KeyError``.
+        DigestError, TypeError
+            As `key` does.
+
+        Examples
+        --------
+        >>> square.get(3)
+        9
+        """
+        call, vault = self._strictly_keyed(args, kwargs), self._vault
+        if vault is None:
+            raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
+        key = call[4]
+        row = vault.look(key, self.name)
+        outdated = row is not None and self._judges and self._is_outdated(vault, row)
+        rows = [] if row is None or outdated else [(key, row)]
+        for other, found in itertools.chain(rows, self._stored_elsewhere(vault, call)):
+            value: Any = vault.take(other, found, self.name, self._options.mmap_mode)
+            if value is MISS or not counts(value, self._options):
+                continue
+            if type(value) is Raised:
+                raise value.error
+            return value  # type: ignore[no-any-return]
+        if outdated:
+            raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
+        raise missing(vault, key, self.name)
+
+    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference:
+        """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
+
+        A result that cannot be stored is held in memory by its reference.
+
+        Examples
+        --------
+        >>> reference = square.call_and_shelve(3)
+        >>> reference.get()
+        9
+        """
+        vault = self._vault
+        call = None
+        if vault is not None:
+            with contextlib.suppress(Exception):  # told by the call itself, below
+                call = self._keyed(args, kwargs)
+        if vault is None or call is None:
+            return HeldReference(self.store, self._run(args, kwargs).value)
+        key = call[4]
+        row = vault.look(key, self.name)
+        if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
+            elsewhere = (other for other, row in self._stored_elsewhere(vault, call) if vault.stands(row))
+            other = next(elsewhere, None)
+            if other is not None:
+                key = other
+            else:
+                outcome = self._compute(vault, call, args, kwargs)
+                if not outcome.stored:
+                    return HeldReference(self.store, outcome.value)
+        elif row.kind == "error":
+            self(*args, **kwargs)  # raises, as it did at the miss
+        mode = self._options.mmap_mode
+        return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
+
+    def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Say whether a call would be a hit; nothing is computed or loaded.
+
+        Examples
+        --------
+        >>> square.check_call_in_cache(3), square.check_call_in_cache(4)
+        (True, False)
+        """
+        vault = self._vault
+        if vault is None:
+            return False
+        call = self._strictly_keyed(args, kwargs)
+        row = vault.find(call[4])
+        if (
+            row is not None
+            and not (self._judges and self._is_outdated(vault, row))
+            and self._counts(vault, call[4], row)
+        ):
+            return True
+        return any(self._counts(vault, key, row) for key, row in self._stored_elsewhere(vault, call))
+
+    def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
+        """Say whether a row's payloads are in place, and an exception is one of those that are results."""
+        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
