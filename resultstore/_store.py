@@ -219,8 +219,8 @@ class Store(Asking, Housekeeping):
         Parameters
         ----------
         func : callable
-            A function, lambda, partial, builtin or ufunc; a cached function is taken for the function
-            that it wraps. Without it, a decorator is returned.
+            A function, lambda, partial, method, callable object, builtin or ufunc; a cached function
+            is taken for the function that it wraps. Without it, a decorator is returned.
         ignore : list of str, optional
             Parameters that do not enter the key: calls that differ only there are one call.
         verbose : int, optional
@@ -247,7 +247,8 @@ class Store(Asking, Housekeeping):
         on_mutable : {"warn", "strict", "allow"}, optional
             As for `Store`.
         ignore_globals : str or list of str, optional
-            Names of globals that are not looked at, such as a memo dict of one's own.
+            Names of globals, ``"table"`` or ``"module.table"``, that are not looked at, such as large
+            tables that never change.
         cache_errors : type or tuple of types, optional
             Exceptions that are stored like results and raised again by hits. By default none is.
         iterators : {"list"}, optional
