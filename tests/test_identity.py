@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import subprocess
 import sys
 import textwrap
 import types
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from resultstore import DigestError, Store
+from resultstore._identity.encoding import encode
 from resultstore._identity.fingerprint import Fingerprint, dependencies_of, portable_of
 from resultstore._identity.graph import Node, graph_digest
 from resultstore._identity.origins import Owner, owner_of_file
 from resultstore._identity.scan import references
+from resultstore._identity.watch import _mark
 from resultstore._settings import KeyOptions
 
 
@@ -447,16 +450,16 @@ GOLDEN = {
     "generator": "def f(x):\n    async def g():\n        async with x as y: yield await y\n    return [*x, *(i async for i in g())] if (n := len(x)) > 1 else x[1:2, ...]\n",
 }  # fmt: skip
 DIGESTS = {
-    "plain": "bfd264f380eac3d030c95a89afab4288",
-    "comprehension": "2da307348cce24023c022764a149985f",
-    "f-string": "002c06353de29752dd26eea74ae610f2",
-    "match": "aec6d1bb4957864a0e4e07c62effb1bc",
-    "try": "d3508ec9dfab1245f02b2f5d34c003b8",
-    "nested": "c74912ae2c4f8e1b12d143709e66ceeb",
-    "helpers": "2b1a9fd9c46882c844ae1cbdc5dc5898",
-    "class": "d6e6410c675711db403dd13bf66bb1f3",
-    "enum": "f3f4e7cd4288cbfae42b176cedd9df4f",
-    "generator": "96e2b43b2a7a29c4ebf6ce4dd0a47cd3",
+    "plain": "45b6c5c3c15220d8688ffbdded74b633",
+    "comprehension": "4a69a889c39c798484f8845470193c63",
+    "f-string": "9c006b3715b7180e3b9cada5bfd9c5cd",
+    "match": "963d812134f0d8a296eb6e0ee2374ab3",
+    "try": "ed23fba16b0dca6a33c0d7e35e4a9724",
+    "nested": "bba67a966182dbfb3b11b046b8a70435",
+    "helpers": "39b8940efeffa4a79b2bd89816da25c9",
+    "class": "0364c553dd0d5aad2c154d6f94cbdc9d",
+    "enum": "e8c06a1f472e58874dcf0af0fba28ab1",
+    "generator": "8ba8c5e39a6646d44a2e0fdd05862acb",
 }
 
 
@@ -525,3 +528,48 @@ def test_modules_may_be_made_by_hand(store):
     assert g(1) == 2
     exec("def g(x): return x + 2", module.__dict__)
     assert g(1) == 3
+
+
+def test_builtins_added_by_hand_count(monkeypatch):
+    """A name that somebody has put among the builtins is followed like a global."""
+    import builtins
+
+    f = define("def f(x): return by_hand(x)\n")
+    prints = []
+    for n in (1, 2, 1):
+        monkeypatch.setattr(builtins, "by_hand", define(f"def by_hand(x): return x + {n}\n", "by_hand"), raising=False)
+        prints.append(Fingerprint(f).value())
+    assert prints[0] == prints[2] != prints[1]
+    monkeypatch.setattr(builtins, "by_hand", 5)
+    assert Fingerprint(f).value() not in prints
+
+
+def test_code_without_asserts_is_other_code(folder):
+    """What runs under -O never gives its results to what runs without."""
+    script = (
+        "import sys\nfrom resultstore import Store\nstore = Store(sys.argv[1])\n@store.cache\ndef f(x):\n"
+        "    assert x\n    return __debug__\nprint(f(1))\n"
+    )
+    path = folder.parent / "script.py"
+    path.write_text(script)
+    outputs = [
+        subprocess.run([sys.executable, *option, path, folder], capture_output=True, text=True, check=True).stdout
+        for option in ([], ["-O"], [])
+    ]
+    assert outputs == ["True\n", "False\n", "True\n"]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, -0.0, 1.0, float("nan"), "", "a", b"a"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", 1, 1.0, True]), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@given(values, values)
+def test_the_quick_mark_of_a_container_is_never_the_same_for_two(one, other):
+    """Equal marks mean equal encodings."""
+    mark = _mark(one)
+    assert mark is None or mark != _mark(other) or encode(one) == encode(other)

@@ -6,6 +6,7 @@ results.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -127,7 +128,9 @@ def portable_of(state: State) -> bytes | None:
         if local is None:
             return None
         locals_by_node[id(node)] = local
-    return _seal(graph_digest(state.walk.root, lambda node: locals_by_node[id(node)]))
+    digest = graph_digest(state.walk.root, lambda node: locals_by_node[id(node)])
+    # Under -O the same source is other code: without asserts.
+    return digest_of(encode(("resultstore portable", SCHEME, sys.flags.optimize, digest)))
 
 
 def dependencies_of(state: State) -> tuple[DependencyFacts, ...]:

@@ -42,7 +42,7 @@ _OPAQUE = {
     "weakref": ("ReferenceType", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "finalize"),
     "multiprocessing.synchronize": ("SemLock", "Condition", "Event"), "asyncio.locks": ("Lock", "Event", "Condition"),
     "queue": ("Queue", "SimpleQueue"), "_queue": ("SimpleQueue",), "multiprocessing.queues": ("Queue", "SimpleQueue"),
-    "tempfile": ("_TemporaryFileWrapper",), "concurrent.futures._base": ("Executor",),
+    "os": ("_Environ",), "tempfile": ("_TemporaryFileWrapper",), "concurrent.futures._base": ("Executor",),
 }  # fmt: skip
 _COUNTED = (
     int, float, complex, str, bytes, bool, list, dict, set, bytearray, deque, Counter, defaultdict, OrderedDict,
@@ -97,6 +97,13 @@ def is_users_own(value: Any) -> bool:
     if type(value) is types.FunctionType:
         return owner_of_function(value) is None
     return isinstance(value, type) and value.__flags__ & 1 << 9 != 0 and owner_of_module(value.__module__) is None
+
+
+def is_builtin(value: Any) -> bool:
+    """Say whether a value that was found among the builtins is Python's own, not added by hand."""
+    if isinstance(value, (types.BuiltinFunctionType, type)):
+        return value.__module__ == "builtins"
+    return type(value).__module__ == "_sitebuiltins" or value is NotImplemented or value is ...
 
 
 def is_its_own(func: types.FunctionType) -> bool:
@@ -266,6 +273,8 @@ def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]
     The containers are None where the class has ways of its own, so that only asking again can tell.
     """
     kind = type(value)
+    if kind is types.BuiltinFunctionType:
+        raise DigestError("a compiled function of a module without a version has no digest that could be trusted")
     reduced = value.__reduce_ex__(4)
     if type(reduced) is not tuple:
         raise DigestError(f"a {kind.__qualname__} says only by which name it can be found")

@@ -200,9 +200,11 @@ class Walk:
         if func.__closure__ and not kinds.is_its_own(func):
             # A library's wrapper around what may be the user's function. What else it holds is its own business.
             self.watch.add_function(func)
+            cells = dict(zip(func.__code__.co_freevars, func.__closure__, strict=True))
+            self._note_written(func, cells)
+            parts = [(f"{FREE} {n}", self._read(c, "", kinds.content(c)), f"{name} {n}") for n, c in cells.items()]
             lenient, self._lenient = self._lenient, True
-            cells = zip(func.__code__.co_freevars, map(kinds.content, func.__closure__), strict=True)
-            self._later(self._fill, node, [(f"{FREE} {cell}", value, f"{name} {cell}") for cell, value in cells])
+            self._later(self._fill, node, parts)
             self._lenient = lenient
         return node
 
@@ -216,16 +218,23 @@ class Walk:
         found = references(func.__code__)
         scope = func.__globals__
         cells = dict(zip(func.__code__.co_freevars, func.__closure__ or (), strict=True))
-        self.watch.written.update((id(scope), variable) for space, variable in found.written if space == GLOBAL)
-        self.watch.written.update(
-            (id(cells[variable]), "") for space, variable in found.written if space == FREE and variable in cells
-        )
-        self.watch.written.update((id(func), f"default {name}") for space, name in found.written if space == LOCAL)
-        self.watch.written_attributes.update(name for space, name in found.written if space == ATTRIBUTE)
+        self._note_written(func, cells)
         for reference in found.reads:
             self._reference(node, reference, scope, cells)
         if found.whole_namespace:
             self._later(self._fill_namespace, node, scope, str(scope.get("__name__")))
+
+    def _note_written(self, func: types.FunctionType, cells: dict[str, types.CellType]) -> None:
+        """Note what a function's code may change itself."""
+        for space, name in references(func.__code__).written:
+            if space == GLOBAL:
+                self.watch.written.add((id(func.__globals__), name))
+            elif space == FREE and name in cells:
+                self.watch.written.add((id(cells[name]), ""))
+            elif space == LOCAL:
+                self.watch.written.add((id(func), f"default {name}"))
+            elif space == ATTRIBUTE:
+                self.watch.written_attributes.add(name)
 
     def _reference(
         self, node: Node, reference: Reference, scope: dict[str, Any], cells: dict[str, types.CellType]
@@ -277,7 +286,7 @@ class Walk:
         value = builtins.get(variable, MISSING)
         if value is not MISSING:
             self.watch.add_binding(builtins, variable, value)
-            if type(value) is not types.FunctionType or kinds.owner_of_function(value) is not None:
+            if kinds.is_builtin(value):
                 return None
         return (value,)
 
@@ -341,6 +350,8 @@ class Walk:
         owner = owner_of_module(module.__name__)
         if owner is not None:
             return self._foreign(module, module.__name__, "", owner)
+        if str(getattr(module, "__file__", "")).endswith((".so", ".pyd")):
+            return self._without_digest(module, module.__name__, DigestError("a compiled module without a version"))
         node = self._new("module", module.__name__, ("module",), module)
         self._later(self._fill_namespace, node, vars(module), module.__name__)
         return node

@@ -11,6 +11,7 @@ will find. Only names that the followed code may write are treated so.
 from __future__ import annotations
 
 import copyreg
+import marshal
 import types
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,7 @@ Holder = Any
 _FIXED = frozenset(
     (type(None), bool, int, float, complex, str, bytes, range, type(...), datetime, date, time, timedelta, timezone)
 )
+_PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes))
 _CONTAINERS = (list, dict, set, deque)
 _DEFAULT = "default "
 
@@ -84,7 +86,7 @@ class Watch:
         self._plain_functions: list[tuple[Any, Any, Any]] = []
         self._functions: list[tuple[Any, ...]] = []
         self._containers: list[tuple[Any, tuple[Any, ...]]] = []
-        self._values: list[tuple[Any, bytes]] = []
+        self._values: list[tuple[Any, bytes, bytes | None]] = []
         self._read: list[tuple[Holder, str, Any, Any]] = []
         self._places: list[_Place] = []
 
@@ -128,7 +130,7 @@ class Watch:
     def add_value(self, value: Any, encoding: bytes) -> None:
         """Watch the content of a value."""
         if not _is_fixed(value):
-            self._values.append((value, encoding))
+            self._values.append((value, encoding, _mark(value)))
 
     def add_read(self, holder: Holder, name: str, value: Any, before: Any) -> None:
         """Note a name that was read, and what it stands for."""
@@ -168,9 +170,9 @@ class Watch:
         for container, elements in self._containers:
             if not _has(container, elements):
                 return False
-        for value, encoding in self._values:
+        for value, encoding, mark in self._values:
             try:
-                if encode(value) != encoding:
+                if (mark is None or mark != _mark(value)) and encode(value) != encoding:
                     return False
             except DigestError:
                 return False
@@ -238,6 +240,18 @@ def _function_stands(known: tuple[Any, ...]) -> bool:
     if kwdefaults and not _same(_elements(kwdefaults), named):
         return False
     return not cells or all(map(is_, map(content, cells), contents))
+
+
+def _mark(value: Any) -> bytes | None:
+    """Return bytes that are the same only if a list or dict of plain values is: ten times as fast as an encoding."""
+    kind = type(value)
+    if kind is list:
+        plain = _PLAIN.issuperset(map(type, value))
+    elif kind is dict:
+        plain = _PLAIN.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values()))
+    else:
+        return None
+    return marshal.dumps(value, 2) if plain else None  # of version 2, which knows no shared references
 
 
 def _is_fixed(value: Any) -> bool:
