@@ -171,11 +171,17 @@ class Keeper:
             created_at=computed.created_at,
             duration=computed.duration,
             state=state,
-            note=note,
+            note=_untracked(computed) if note is None else note,
             result=result,
             checksum=checksum,
             children=tuple({number for place, number in computed.children if place == self._place}),
         )
+
+
+def _untracked(computed: Computed) -> str | None:
+    """Return in words what of a function could not be looked at, and was allowed to be."""
+    names = [d.name for d in computed.function.dependencies if d.kind == "untracked"]
+    return f"not looked at: {', '.join(names)}" if names else None
 
 
 def _files_only(stands: Callable[[PayloadFacts], bool]) -> Callable[[PayloadFacts], bool]:

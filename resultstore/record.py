@@ -76,7 +76,8 @@ class Record:
     key : bytes
         The call's key, 32 bytes.
     note : str or None
-        Why it is not stored; of an exception that is stored, its type and words.
+        Why it is not stored; of an exception that is stored, its type and words; of a function with
+        ``on_mutable="allow"``, what was not looked at.
 
     Examples
     --------

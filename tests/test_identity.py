@@ -372,6 +372,7 @@ def test_what_has_no_digest_follows_the_policy(open_store):
     allowed = store.cache(f, on_mutable="allow")
     assert allowed(1) == 1
     assert allowed.check_call_in_cache(1)
+    assert store.find(allowed).first().note == "not looked at: some.module.HANDLE"
     (untracked,) = [d for d in facts(f, on_mutable="allow") if d.kind == "untracked"]
     assert untracked.name == "some.module.HANDLE"
     ignoring = store.cache(f, ignore_globals="HANDLE")

@@ -140,9 +140,10 @@ class Walk:
             return self._wrapper(
                 value, name, ("around", kind.__module__, kind.__qualname__), [("function", inner)], kind
             )
-        if not self._lenient:
-            problem = error.problem if isinstance(error, DigestError) else str(error)
-            self.untracked.append((name, problem))
+        if self._lenient:
+            return self._new("value", name, ("opaque", kind.__qualname__), value)
+        problem = error.problem if isinstance(error, DigestError) else str(error)
+        self.untracked.append((name, problem))
         return self._new("untracked", name, ("untracked", kind.__qualname__), value)
 
     def _fill(self, node: Node, parts: Iterable[tuple[str, Any, str]]) -> None:
