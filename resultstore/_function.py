@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import types
@@ -216,7 +217,11 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         computed, result = self._computed(call, args, kwargs, arguments)
-        value, stored = vault.keep(computed, result, self._options)
+        if self._identity.has_moved(call[3]):
+            vault.refuse_moved(computed)
+            value, stored = result, False
+        else:
+            value, stored = vault.keep(computed, result, self._options)
         self._progress.called(computed.duration)
         if self._options.check_arguments:
             tell_changed(vault, self.name, call[0], call[1], call[2])
@@ -242,7 +247,8 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
                 result = Raised(error)
             finally:
                 duration = time.perf_counter() - started
-                self._identity.after_run()
+                with contextlib.suppress(Exception):  # the function's own value or error must not be lost for this
+                    self._identity.after_run()
         return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
 
     def _run_plainly(self, args: Any, kwargs: Any) -> R_co:

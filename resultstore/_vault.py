@@ -267,6 +267,15 @@ class Vault:
             return value
         return value if mapped is MISS else mapped  # evicted or cleared meanwhile
 
+    def refuse_moved(self, computed: Computed) -> None:
+        """Tell that a result belongs to no version of its function: what that depends on changed while it ran."""
+        self._refuse(
+            computed,
+            "moved",
+            "a result is not stored: what the function depends on (a global, a helper, a closure value) "
+            "was changed while it ran",
+        )
+
     def _refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""
         with contextlib.suppress(Exception):

@@ -23,6 +23,7 @@ _GENERATED_BY_NAMEDTUPLE = frozenset(
     "__repr__ _replace _make _asdict __getnewargs__ __replace__ __match_args__ __slots__ _field_types".split()
 )
 _LEADS_INSIDE = {"__wrapped__", "__isabstractmethod__", "__annotations__"}
+_ATTRS_FIELD = "alias converter default eq eq_key hash init kw_only on_setattr order order_key repr validator".split()
 _OPTIONS = "init repr eq order unsafe_hash frozen".split()  # the others show in fields and members
 _FIELD = "init repr hash compare kw_only".split()
 
@@ -51,11 +52,19 @@ def members_of(kind: type) -> tuple[list[tuple[str, Any]], Any]:
         local.append(("dataclass", *(bool(getattr(told, option)) for option in _OPTIONS)))
         for name, field in kind.__dataclass_fields__.items():  # type: ignore[attr-defined]
             traits = tuple(repr(getattr(field, trait, None)) for trait in _FIELD)
-            local.append((name, field._field_type.name, *traits))
+            local.append((name, field._field_type.name, *traits, _annotation(field.type)))
+            if field.metadata:
+                parts.append((f"metadata {name}", dict(field.metadata)))
             for source in ("default", "default_factory"):
                 if type(getattr(field, source)).__module__ != "dataclasses":
                     parts.append((f"{source} {name}", getattr(field, source)))
         members = {n: m for n, m in members.items() if n not in _GENERATED_BY_DATACLASS or not _is_generated(m)}
+    if "__attrs_attrs__" in vars(kind):
+        members = {name: m for name, m in members.items() if name != "__attrs_attrs__" and not _is_attrs_code(m)}
+        for field in kind.__attrs_attrs__:  # type: ignore[attr-defined]
+            known = {trait: getattr(field, trait, None) for trait in _ATTRS_FIELD}
+            local.append((field.name, *(repr(v) if isinstance(v, (bool, str)) else "" for v in known.values())))
+            parts += [(f"{trait} {field.name}", v) for trait, v in known.items() if not isinstance(v, (bool, str))]
     if issubclass(kind, tuple) and "_fields" in vars(kind):
         fields = kind._fields  # type: ignore[attr-defined]
         members = {
@@ -71,15 +80,26 @@ def members_of(kind: type) -> tuple[list[tuple[str, Any]], Any]:
         if type(member) not in (types.GetSetDescriptorType, types.MemberDescriptorType)
     ]
     for name, member in sorted(members.items()):
-        attributes = getattr(getattr(member, "__func__", member), "__dict__", None)
-        if isinstance(member, (types.FunctionType, staticmethod, classmethod)) and attributes:
+        if type(member) in (staticmethod, classmethod) and vars(member):
+            attributes = vars(member)
             parts += [(f"{name}.{key}", attributes[key]) for key in sorted(attributes.keys() - _LEADS_INSIDE)]
     return parts, tuple(local)
 
 
 def _annotations(kind: type) -> tuple[tuple[str, str], ...]:
     found = vars(kind).get("__annotations__") or getattr(kind, "__annotations__", {})
-    return tuple((name, str(annotation)) for name, annotation in found.items())
+    return tuple((name, _annotation(annotation)) for name, annotation in found.items())
+
+
+def _annotation(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else str(getattr(annotation, "__qualname__", annotation))
+
+
+def looks_of(thing: Any) -> Any:
+    """Return what code sees only if it asks for it: docstring and annotations."""
+    found = vars(thing).get("__annotations__") if isinstance(thing, type) else getattr(thing, "__annotations__", None)
+    texts = tuple((str(name), _annotation(annotation)) for name, annotation in (found or {}).items())
+    return ("looks", str(thing.__doc__), texts)
 
 
 def _is_written(name: str, member: Any) -> bool:
@@ -88,7 +108,14 @@ def _is_written(name: str, member: Any) -> bool:
     inner = getattr(inner, "fget", inner)
     if type(inner) is types.FunctionType:
         return owner_of_function(inner) is None
-    return not name.startswith("_") and type(member).__module__ != "enum"
+    machinery = name.startswith("_") and name.endswith("_")
+    return not machinery and type(member).__module__ != "enum"
+
+
+def _is_attrs_code(member: Any) -> bool:
+    inner = getattr(member, "__func__", member)
+    code = getattr(inner, "__code__", None)
+    return code is not None and code.co_filename.startswith("<attrs generated")
 
 
 def _is_generated(member: Any) -> bool:

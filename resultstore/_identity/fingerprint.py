@@ -6,6 +6,7 @@ results.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from resultstore._facts import DependencyFacts
 from resultstore._identity.encoding import digest_of, encode
 from resultstore._identity.graph import Node, graph_digest, reachable
+from resultstore._identity.kinds import MISSING
 from resultstore._identity.names import innermost
 from resultstore._identity.scan import FREE
 from resultstore._identity.walk import Walk
@@ -21,7 +23,7 @@ from resultstore.errors import DigestError
 
 SCHEME = 2
 
-_BRIEF = 2000
+_TRIES = 5
 _SHOWN = ("function", "class", "value", "distribution", "untracked", "pinned", "missing")
 
 
@@ -73,7 +75,7 @@ class Fingerprint:
 
     def _look(self) -> State:
         options = self._options
-        walk = Walk(self._func, self._ignored, options.ignore_globals)
+        walk = self._walk()
         value = code = _seal(graph_digest(walk.root, _local))
         untracked = walk.untracked
         if options.version is not None:
@@ -82,6 +84,12 @@ class Fingerprint:
             untracked = [(name, why) for name, why in untracked if FREE in name]
         problem = untracked[0] if untracked and options.on_mutable != "allow" else None
         return State(value, code, walk, problem)
+
+    def _walk(self) -> Walk:
+        for _ in range(_TRIES):
+            with contextlib.suppress(RuntimeError):  # a dictionary that another thread is filling
+                return Walk(self._func, self._ignored, self._options.ignore_globals)
+        return Walk(self._func, self._ignored, self._options.ignore_globals)
 
     def state(self) -> State | None:
         """Return what the last look has seen."""
@@ -106,10 +114,10 @@ def _closure_parts(node: Node, seen: set[int]) -> tuple[Any, ...]:
     seen.add(id(node))
     parts: list[Any] = []
     for label, child in node.edges:
-        if label.startswith(FREE) and child.kind == "function":
-            if id(child) not in seen:
+        if label.startswith(FREE) and child.thing is getattr(node.thing, "__wrapped__", MISSING):
+            if id(child) not in seen:  # a decorator's function around it: the code that the label stands in for
                 parts.append((label, _closure_parts(child, seen)))
-        elif label.startswith(FREE) and child.kind in ("value", "wrapper", "untracked"):
+        elif label.startswith(FREE) and child.thing is not node.thing:
             parts.append((label, graph_digest(child, _local)))
     return tuple(parts)
 

@@ -206,6 +206,13 @@ class Identity:
         state = self._fingerprint.state()
         return state.code if state is not None and state.value == fingerprint else fingerprint
 
+    def has_moved(self, fingerprint: bytes) -> bool:
+        """Say whether something that the function depends on has changed while it ran, by other hands than its own."""
+        try:
+            return self._fingerprint.value() != fingerprint
+        except Exception:  # it has lost its digest
+            return True
+
     def after_run(self) -> None:
         """Note what the function has changed itself while it ran."""
         self._fingerprint.after_run()

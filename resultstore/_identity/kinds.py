@@ -6,6 +6,7 @@ import copyreg
 import functools
 import sys
 import types
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from resultstore._identity.encoding import LEAVES, NODES, REGISTERED, encode, lo
 from resultstore._identity.instances import HOOK, WITH_SUBCLASSES
 from resultstore._identity.names import owner_of
 from resultstore._identity.origins import STANDARD, Owner, owner_of_file, owner_of_module
+from resultstore._identity.scan import ADD_TO_ITEM, SET_ITEM
 from resultstore.errors import DigestError
 
 
@@ -56,6 +58,7 @@ def full_name(thing: Any) -> str:
     """Return what people know a thing by: ``module.qualname``, or its type."""
     name = getattr(thing, "__qualname__", None)
     module = getattr(thing, "__module__", None)
+    module = "__main__" if module == "__mp_main__" else module  # a spawned worker's name for the same script
     return f"{module}.{name}" if isinstance(name, str) and isinstance(module, str) else type(thing).__qualname__
 
 
@@ -96,6 +99,10 @@ def is_users_own(value: Any) -> bool:
     """Say whether a function or class that was found in a library is not the library's."""
     if type(value) is types.FunctionType:
         return owner_of_function(value) is None
+    if type(value) in (functools.partial, types.MethodType):
+        return is_users_own(value.func if isinstance(value, functools.partial) else value.__func__)
+    if not isinstance(value, (type, types.ModuleType)) and owner_of_module(str(type(value).__module__)) is None:
+        return True
     return isinstance(value, type) and value.__flags__ & 1 << 9 != 0 and owner_of_module(value.__module__) is None
 
 
@@ -117,7 +124,10 @@ def is_its_own(func: types.FunctionType) -> bool:
 
 def plain_module(name: str, owner: Owner) -> str:
     """Return a module's name as it enters digests; the standard library's parts move between versions."""
-    return name.partition(".")[0].lstrip("_") if owner is STANDARD else name
+    if owner is not STANDARD:
+        return name
+    first, *rest = name.split(".")  # pathlib._local was pathlib, and _pickle is pickle's
+    return ".".join([first.lstrip("_"), *(part for part in rest if not part.startswith("_"))])
 
 
 def foreign_name(value: Any) -> tuple[str, str, Owner] | None:
@@ -131,7 +141,25 @@ def foreign_name(value: Any) -> tuple[str, str, Owner] | None:
         module, name, version = found
         return module, name, owner_of_module(module) or Owner(module.partition(".")[0], version)
     if type(value).__module__ in ("typing", "types") and not isinstance(value, _BEHAVIOURS + _DICTS):
-        return "typing", repr(value), STANDARD  # such as Optional[int]
+        return "typing", getattr(value, "_name", None) or type(value).__name__, STANDARD  # such as Any
+    return None
+
+
+def global_of_a_library(value: Any, name: str) -> tuple[str, str, Owner] | None:
+    """Return module, name and owner of an object that an installed module has under a name: scipy.stats.norm."""
+    name = name.rpartition(".")[2]
+    homes = (value, type(value), type(getattr(value, "__self__", None)))
+    for home in {str(getattr(home, "__module__", None)) for home in homes}:
+        module = sys.modules.get(home)
+        owner = owner_of_module(home) if module is not None else None
+        if owner is not None:
+            for known in (name, getattr(value, "__name__", None)):
+                if isinstance(known, str) and vars(module).get(known, MISSING) is value:
+                    return home, known, owner
+            packages = [home.rpartition(".")[0], home.partition(".")[0]]
+            for package in packages:
+                if package in sys.modules and vars(sys.modules[package]).get(name, MISSING) is value:
+                    return package, name, owner
     return None
 
 
@@ -172,6 +200,16 @@ def wrapper_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
     enum = sys.modules.get("enum")
     if enum is not None and isinstance(value, enum.Enum):
         return ("member", str(value.name)), [("class", kind)]
+    origin = getattr(value, "__origin__", None) if kind.__module__ in ("typing", "types") else None
+    if origin is not None or kind.__name__ in ("UnionType", "Union"):
+        arguments = (*getattr(value, "__args__", ()), *getattr(value, "__metadata__", ()))
+        return ("alias", len(arguments)), [("origin", origin), *((f"[{i}]", part) for i, part in enumerate(arguments))]
+    if kind in _buffers():
+        return ("buffer",), [("content", value.getvalue()), ("position", value.tell())]
+    if kind is weakref.ref:
+        return ("reference",), [("referent", value())]
+    if kind.__name__ == "ContextVar" and kind.__module__ == "_contextvars":
+        return ("variable",), [("value", value.get(MISSING))]
     return None
 
 
@@ -180,7 +218,24 @@ def registry_of(func: Any) -> list[tuple[str, Any]] | None:
     registry = getattr(func, "registry", None)
     if not isinstance(registry, types.MappingProxyType) or not hasattr(func, "dispatch"):
         return None
-    return sorted((f"for {kind.__module__}.{kind.__qualname__}", part) for kind, part in registry.items())
+    parts = [(f"for {plain_name(kind)}", part) for kind, part in registry.items()]
+    parts += [(f"type {plain_name(kind)}", kind) for kind in registry]
+    return _labelled(parts)
+
+
+def plain_name(thing: Any) -> str:
+    """Return a name that is the same wherever its module lies, and whatever a worker calls the script."""
+    return str(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
+
+
+def _labelled(parts: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return parts by their labels, a number told to those that share one."""
+    seen: Counter[str] = Counter()
+    labelled = []
+    for label, part in sorted(parts, key=lambda pair: pair[0]):
+        seen[label] += 1
+        labelled.append((label if seen[label] == 1 else f"{label} {seen[label]}", part))
+    return labelled
 
 
 def is_opaque(value: Any) -> bool:
@@ -191,6 +246,8 @@ def is_opaque(value: Any) -> bool:
 
 @functools.cache
 def _is_opaque_type(kind: Any) -> bool:
+    if owner_of_module(str(kind.__module__)) is None or kind.__name__ in ("StringIO", "BytesIO"):
+        return False  # what somebody made of a handle has code of its own
     return any(base.__name__ in _OPAQUE.get(str(base.__module__), ()) for base in kind.__mro__)
 
 
@@ -201,6 +258,21 @@ def _is_data_type(kind: Any) -> bool:
     if issubclass(kind, _BEHAVIOURS) or _is_opaque_type(kind) or kind is object:
         return False
     return owner_of_module(str(kind.__module__)) is not None
+
+
+def orders(value: Any) -> tuple[Any, ...]:
+    """Return the order of the keys of all dicts in a value of plain containers."""
+    found, stack, seen = [], [value], set()
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (dict, list, tuple)) and part and id(part) not in seen:
+            seen.add(id(part))
+            elements = part.values() if isinstance(part, dict) else part
+            if isinstance(part, dict) and type(part) is not OrderedDict:
+                found.append(tuple(map(_key_label, part)))
+            if not LEAVES.keys() >= set(map(type, elements)):
+                stack.extend(elements)
+    return tuple(found)
 
 
 def is_data(value: Any) -> bool:
@@ -241,15 +313,16 @@ def container_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
     """Take a built-in container apart, or return None; what a label stands for does not depend on any order of sets."""
     kind = type(value)
     if kind in _SEQUENCES:
-        return len(value), [(f"[{i}]", part) for i, part in enumerate(value)]
+        return (len(value), getattr(value, "maxlen", None)), [(f"[{i}]", part) for i, part in enumerate(value)]
     if kind in _SETS:
-        parts = sorted((f"{{{_key_label(part)}}}", part) for part in value)
+        parts = _labelled([(f"{{{_key_label(part)}}}", part) for part in value])
         return tuple(label for label, _ in parts), parts
     if kind in _DICTS:
         items = vars(value) if kind is types.SimpleNamespace else value
-        pairs = sorted((_key_label(key), key, part) for key, part in items.items())
-        parts = [(f"[{label}]", part) for label, _, part in pairs]
-        parts += [(f"key {label}", key) for label, key, _ in pairs if type(key) not in LEAVES]
+        # In their order: code may well run through them.
+        pairs = [(_key_label(key), key, part) for key, part in items.items()]
+        parts = _labelled([(f"[{label}]", part) for label, _, part in pairs])
+        parts += _labelled([(f"key {label}", key) for label, key, _ in pairs if type(key) not in LEAVES])
         if kind is defaultdict:
             parts.append(("default_factory", value.default_factory))
         return tuple(label for label, _, _ in pairs), parts
@@ -260,7 +333,7 @@ def _key_label(key: Any) -> str:
     if type(key) in (str, int, bool, type(None)):
         return repr(key)
     if isinstance(key, (type, types.FunctionType)):
-        return f"{key.__module__}.{key.__qualname__}"
+        return plain_name(key)
     enum = sys.modules.get("enum")
     if enum is not None and isinstance(key, enum.Enum):
         return f"{type(key).__qualname__}.{key.name}"
@@ -279,6 +352,9 @@ def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]
     if type(reduced) is not tuple:
         raise DigestError(f"a {kind.__qualname__} says only by which name it can be found")
     make, args, state, items, pairs = (*reduced, None, None, None)[:5]
+    own = any(
+        not _OWN_WAYS.isdisjoint(vars(base)) and owner_of_module(base.__module__) is None for base in kind.__mro__
+    )
     parts: list[tuple[str, Any]] = []
     if make is copyreg.__newobj__:  # type: ignore[attr-defined]
         args = args[1:]
@@ -293,12 +369,16 @@ def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]
             parts += [(f".{name}", part) for name, part in sorted(mapping.items(), key=lambda item: str(item[0]))]
         elif mapping is not None:
             parts.append(("state", mapping))
+    if isinstance(value, (set, frozenset)):  # pickle would tell their order
+        parts = [part for part in parts if not part[0].startswith(("argument", "state"))]
+        parts += _labelled([(f"{{{_key_label(part)}}}", part) for part in value])
+        parts += [(f".{name}", part) for name, part in sorted(getattr(value, "__dict__", {}).items())]
     parts += [(f"[{i}]", part) for i, part in enumerate(items or ())]
     parts += [(f"[{_key_label(key)}]", part) for key, part in pairs or ()]
     plain: Any = object.__reduce_ex__
-    own = any(
-        not _OWN_WAYS.isdisjoint(vars(base)) and owner_of_module(base.__module__) is None for base in kind.__mro__
-    )
+    if own:  # what a __getstate__ leaves out may count, too
+        told = {label for label, _ in parts}
+        parts += [(label, part) for label, part in attributes(value) if label not in told and not is_opaque(part)]
     if own or slots is not None or kind.__reduce_ex__ is not plain or not hasattr(value, "__dict__"):
         return parts, None
     watched: list[Any] = [vars(value)]
@@ -307,14 +387,35 @@ def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]
     return parts, watched
 
 
+def extends_a_handle(value: Any) -> bool:
+    """Say whether this is an instance of one's own subclass of a lock, a logging handler, a file."""
+    return any(_is_opaque_type(base) for base in type(value).__mro__[1:])
+
+
+def attributes(value: Any) -> list[tuple[str, Any]]:
+    """Return the attributes of an instance."""
+    return [(f".{name}", part) for name, part in sorted(getattr(value, "__dict__", {}).items())]
+
+
+def is_unwatched(value: Any) -> bool:
+    """Say whether something has a content that no identity tells."""
+    kind = type(value)
+    return kind is weakref.ref or kind.__name__ == "ContextVar" or kind in _buffers()
+
+
+def _buffers() -> tuple[type, ...]:
+    io = sys.modules.get("io")
+    return () if io is None else (io.StringIO, io.BytesIO)
+
+
 def part_name(name: str, label: str, part: Any) -> str:
     """Return what a part of an instance is known by."""
     return full_name(part) if label in ("class", "made by") else f"{name}{label if label[0] in '.[' else ' ' + label}"
 
 
 def wrapped_function(value: Any) -> Any:
-    """Return the user's function inside a library's object that has no digest itself, or None."""
-    if owner_of_module(str(type(value).__module__)) is None:
+    """Return the user's function inside a library's object that is called in its place, or None."""
+    if not callable(value) or owner_of_module(str(type(value).__module__)) is None:
         return None
     for name in _INNER:
         inner = getattr(value, name, None)
@@ -351,6 +452,10 @@ def is_only_written(value: Any, path: tuple[str, ...]) -> bool:
 
     A step that ends in ``=`` is the attribute that is set.
     """
+    kinds: tuple[type, ...] = _COUNTED
+    if path[-1:] in ((SET_ITEM,), (ADD_TO_ITEM,)):  # without asking what is there, and which place it would take
+        kinds = (dict, Counter, defaultdict, OrderedDict) if path[-1] == SET_ITEM else (Counter, defaultdict)
+        path = path[:-1]
     for step in path:
         attribute = step.removesuffix("=")
         if not hasattr(value, "__dict__") or isinstance(value, (types.ModuleType, types.FunctionType, type)):
@@ -360,7 +465,7 @@ def is_only_written(value: Any, path: tuple[str, ...]) -> bool:
         if step != attribute:
             return True
         value = vars(value).get(attribute, MISSING)
-    return type(value) in _COUNTED
+    return type(value) in kinds
 
 
 def _leaves_alone(space: Any, attribute: str) -> bool:

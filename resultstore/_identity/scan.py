@@ -7,7 +7,6 @@ takes 5), and remembered for each code object.
 from __future__ import annotations
 
 import functools
-import itertools
 import sys
 import types
 from opcode import opname
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 GLOBAL, FREE, IMPORT = "global", "closure variable", "import"
 LOCAL, ATTRIBUTE = "local", "attribute"
+SET_ITEM, ADD_TO_ITEM = "[]=", "[]+="
 
 _IGNORED = frozenset(
     "CACHE EXTENDED_ARG RESUME PRECALL PUSH_NULL NOP KW_NAMES COPY_FREE_VARS MAKE_CELL NOT_TAKEN".split()
@@ -22,8 +22,8 @@ _IGNORED = frozenset(
 _LOAD_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
 _LOAD_FREE = frozenset(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"))
 _STORE = {"STORE_FAST": LOCAL, "STORE_NAME": LOCAL, "STORE_DEREF": FREE, "STORE_GLOBAL": GLOBAL}
-_WRITERS = frozenset("append appendleft add extend update insert clear discard remove".split())
-_CHANGERS = _WRITERS | frozenset("setdefault pop popitem popleft move_to_end sort reverse".split())
+_WRITERS = frozenset("append appendleft add extend update insert clear discard".split())
+_CHANGERS = _WRITERS | frozenset("remove setdefault pop popitem popleft move_to_end sort reverse".split())
 _WHOLE_NAMESPACE = frozenset(("globals", "eval", "exec"))
 _IN_PLACE = 13  # of BINARY_OP: += and its like follow the plain operators
 _SUBSCRIPT = 26  # of BINARY_OP, from Python 3.14 on
@@ -33,6 +33,14 @@ _OF_THE_MODULE = frozenset(
     "__spec__".split()
 )
 """What says where code stands, not what it does."""
+
+_LOOKS = frozenset(
+    "__annotations__ __doc__ signature get_annotations get_type_hints getdoc fields getfullargspec".split()
+)
+_UNARY = frozenset(
+    "UNARY_NEGATIVE UNARY_NOT UNARY_INVERT FORMAT_SIMPLE CONVERT_VALUE GET_ITER CALL_INTRINSIC_1".split()
+)
+_BINARY = frozenset("BINARY_OP IN_PLACE BINARY_SUBSCR COMPARE_OP IS_OP CONTAINS_OP".split())
 
 Token = tuple[str, Any, Any]
 
@@ -56,9 +64,13 @@ class References(NamedTuple):
     reads: tuple[Reference, ...]
     """In an order that depends on names only."""
     written: frozenset[tuple[str, str]]
-    """Space and name of what the code may change."""
+    """Space and name of what the code binds anew; of an attribute the name only."""
+    changed: frozenset[tuple[str, str]]
+    """The same of that whose content it may change."""
     whole_namespace: bool
     """Whether any global may be read, as by ``eval``."""
+    asks_for_looks: bool
+    """Whether annotations or docstrings may be read."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -67,22 +79,29 @@ def references(code: types.CodeType) -> References:
     scan = _Scan()
     scan.look(code, {})
     order = sorted(scan.reads, key=lambda r: (r.space, str(r.name), r.chain, r.only_written))
-    return References(tuple(order), frozenset(scan.written), scan.whole_namespace)
+    return References(
+        tuple(order), frozenset(scan.written), frozenset(scan.changed), scan.whole_namespace, scan.asks_for_looks
+    )
 
 
 class _Scan:
     def __init__(self) -> None:
         self.reads: set[Reference] = set()
         self.written: set[tuple[str, str]] = set()
+        self.changed: set[tuple[str, str]] = set()
         self.whole_namespace = False
+        self.asks_for_looks = False
 
     def look(self, code: types.CodeType, outer: dict[str, set[tuple[Any, ...]]]) -> None:
         tokens = _tokens(code)
+        self.asks_for_looks |= not _LOOKS.isdisjoint(code.co_names)
         imports = {name: set(found) for name, found in outer.items()}
         for i, (kind, value, _) in enumerate(tokens):
             if kind == "import":
                 self._import(tokens, i, value, imports)
         self._note_writing(tokens)
+        if "__class__" in code.co_freevars:  # super() reads it, in some Pythons without saying so
+            self.reads.add(Reference(FREE, "__class__", ()))
         for i, (kind, name, space) in enumerate(tokens):
             if kind == "load" and (space != LOCAL or name in imports):
                 self._load(tokens, i, space, name, imports)
@@ -93,16 +112,33 @@ class _Scan:
                 self.look(constant, shared)
 
     def _note_writing(self, tokens: list[Token]) -> None:
-        """Note what may be written to: rather too much than too little, for it matters only if it really changes."""
-        into = any(kind == "op" and name in ("STORE_SUBSCR", "DELETE_SUBSCR") for kind, name, _ in tokens)
-        for (kind, name, space), (after, method, _) in itertools.pairwise([*tokens, ("op", "", 0)]):
-            changed = into or (after == "attr" and method in _CHANGERS)
-            if kind == "store" or (kind == "load" and changed):
+        """Note which names are bound anew, and whose content may be changed."""
+        for i, (kind, name, space) in enumerate(tokens):
+            after = tokens[i + 1] if i + 1 < len(tokens) else ("op", "", 0)
+            if kind == "store":
                 self.written.add((space, name))
-            elif kind == "attr" and changed:
-                self.written.add((ATTRIBUTE, name))
             elif kind == "op" and name in ("STORE_ATTR", "DELETE_ATTR"):
                 self.written.add((ATTRIBUTE, space))
+            elif (kind == "op" and name in ("STORE_SUBSCR", "DELETE_SUBSCR")) or (
+                kind == "op" and name == "COPY" and [t[1] for t in tokens[i + 1 : i + 3]] == ["COPY", "BINARY_SUBSCR"]
+            ):
+                self._note_container(tokens, i - 1)
+            elif kind in ("load", "attr"):
+                is_handed_on = after[0] in ("load", "const") or after[1] in ("CALL", "CALL_KW", "CALL_FUNCTION_EX")
+                if (after[0] == "attr" and after[1] in _CHANGERS) or is_handed_on:
+                    self.changed.add((space, name) if kind == "load" else (ATTRIBUTE, name))
+
+    def _note_container(self, tokens: list[Token], end: int) -> None:
+        """Note what an item is set in, given where its key ends."""
+        start = _start_of(tokens, end)
+        first = None if start is None else _start_of(tokens, start - 1)
+        if first is None:  # too involved to follow
+            self.changed.update((space, name) for kind, name, space in tokens if kind == "load")
+            self.changed.update((ATTRIBUTE, name) for kind, name, _ in tokens if kind == "attr")
+            return
+        for kind, name, space in tokens[first:start]:
+            if kind in ("load", "attr"):
+                self.changed.add((space, name) if kind == "load" else (ATTRIBUTE, name))
 
     def _import(self, tokens: list[Token], i: int, module: str, imports: dict[str, set[tuple[Any, ...]]]) -> None:
         """Note which variables an ``import`` statement binds, and to what."""
@@ -154,9 +190,13 @@ class _Scan:
             self.reads.add(Reference(space, name, chain))
         target = _import_by_name(tokens, name, chain, after)
         if target is not None:
-            taken, _ = _chain(tokens, after + 2)
-            top = target.partition(".")[0] if name == "__import__" else target
-            self.reads.add(Reference(IMPORT, (target, 0, None, top), taken))
+            module, end = target
+            if module == "$__name__":
+                self.whole_namespace = True
+                return
+            taken, _ = _chain(tokens, end)
+            top = module.partition(".")[0] if name == "__import__" and _is(tokens, end - 1, "CALL") else module
+            self.reads.add(Reference(IMPORT, (module, 0, None, top), taken))
 
 
 def _chain(tokens: list[Token], i: int) -> tuple[tuple[str, ...], int]:
@@ -181,13 +221,14 @@ def _written_path(
 ) -> tuple[str, ...] | None:
     """Return the attributes to what is only written to, whose content goes nowhere else; None where it is read.
 
-    An attribute that is set itself ends in ``=``.
+    An attribute that is set itself ends in ``=``; a last step of `SET_ITEM` or `ADD_TO_ITEM` says that only some
+    kinds of containers do that without asking what is there.
     """
     if chain and chain[-1] in _WRITERS and _is_discarded(tokens, after):  # log.append(x), whose answer nobody takes
         return chain[:-1]
     if _is_simple(tokens, after):
-        if _is(tokens, after + 1, "STORE_SUBSCR", "DELETE_SUBSCR"):  # seen[x] = y
-            return chain
+        if _is(tokens, after + 1, "STORE_SUBSCR"):  # seen[x] = y
+            return (*chain, SET_ITEM)
         copies = after + 1
         if (  # count[x] += 1
             _is(tokens, copies, "COPY") and _is(tokens, copies + 1, "COPY") and _is(tokens, copies + 2, "BINARY_SUBSCR")
@@ -213,6 +254,29 @@ def _written_path(
         ):
             return (*chain, f"{attribute}=")
     return None
+
+
+def _start_of(tokens: list[Token], end: int) -> int | None:
+    """Return where the expression begins whose last instruction stands at ``end``; None if there are jumps in it."""
+    need, i = 1, end + 1
+    while need:
+        i -= 1
+        if i < 0:
+            return None
+        kind, name, argument = tokens[i]
+        if kind in ("load", "const"):
+            need -= 1
+        elif kind == "attr" or (kind == "op" and name in _UNARY):
+            pass
+        elif kind == "op" and name in ("CALL", "CALL_KW"):
+            need += argument + (name == "CALL_KW")
+        elif kind == "op" and name in _BINARY:
+            need += 1
+        elif kind == "op" and name in ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_STRING", "BUILD_SLICE"):
+            need += argument - 1
+        else:
+            return None
+    return i
 
 
 def _is_discarded(tokens: list[Token], i: int) -> bool:
@@ -268,12 +332,24 @@ def _is_text(tokens: list[Token], i: int) -> bool:
     return i < len(tokens) and tokens[i][0] == "const" and isinstance(tokens[i][1], str)
 
 
-def _import_by_name(tokens: list[Token], name: str, chain: tuple[str, ...], after: int) -> str | None:
-    """Return the module that a text names: ``import_module("x")``, ``__import__("x")``, ``sys.modules["x"]``."""
+def _import_by_name(tokens: list[Token], name: str, chain: tuple[str, ...], after: int) -> tuple[str, int] | None:
+    """Return the module that a text names, and where it says so: ``import_module("x")``, ``sys.modules["x"]``.
+
+    The name of a global stands for its text: ``$NAME``.
+    """
     by_call = chain[-1:] == ("import_module",) or (not chain and name in ("import_module", "__import__"))
     by_key = chain[-1:] == ("modules",) or (not chain and name == "modules")
-    ends = ("CALL",) if by_call else ("BINARY_SUBSCR",) if by_key else ()
-    return str(tokens[after][1]) if _is_text(tokens, after) and _is(tokens, after + 1, *ends) else None
+    if not (by_call or by_key) or after >= len(tokens):
+        return None
+    kind, value, space = tokens[after]
+    said = str(value) if _is_text(tokens, after) else f"${value}" if (kind, space) == ("load", GLOBAL) else None
+    if by_key:
+        return (said, after + 2) if said is not None and _is(tokens, after + 1, "BINARY_SUBSCR") else None
+    if said is not None and said.startswith(".") and _is_text(tokens, after + 1) and _is(tokens, after + 2, "CALL"):
+        dots = len(said) - len(said.lstrip("."))
+        package = str(tokens[after + 1][1]).split(".")
+        return ".".join([*package[: len(package) - dots + 1], said.lstrip(".")]), after + 3
+    return None if said is None else (said, after + 2)
 
 
 def _tokens(code: types.CodeType) -> list[Token]:

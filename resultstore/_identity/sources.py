@@ -14,7 +14,7 @@ import types
 from typing import Any, NamedTuple
 
 from resultstore._facts import plain_text
-from resultstore._identity.code import code_parts
+from resultstore._identity.code import code_digest
 from resultstore._identity.encoding import digest_of, encode
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -40,8 +40,8 @@ def source_of(code: types.CodeType) -> Source | None:
     parsed = _parse(text) if text else None
     if parsed is None:
         return None
-    wanted = code_parts(code)
-    candidates = [c for c in parsed.codes if c.co_qualname == code.co_qualname and code_parts(c) == wanted]
+    wanted = code_digest(code)  # not the parts: to == 1, 1.0 and True are one
+    candidates = [c for c in parsed.codes if c.co_qualname == code.co_qualname and code_digest(c) == wanted]
     candidates.sort(key=lambda c: c.co_firstlineno != code.co_firstlineno)
     for candidate in candidates:
         node = parsed.nodes.get(_span(candidate))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from resultstore._identity.names import is_reachable, version_of
-from resultstore._identity.origins import STANDARD, owner_of_file
+from resultstore._identity.origins import STANDARD, owner_of_file, owner_of_module
 
 COMPILED = frozenset(
     {types.BuiltinFunctionType, types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -104,4 +104,6 @@ def _belongs(name: str, member: Any, kind: type) -> bool:
     if isinstance(kind, enum.EnumMeta) and func.__code__.co_filename == enum.__file__:
         return True  # an enum is given some by its making
     outer, _, last = func.__qualname__.rpartition(".")
-    return last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>")
+    if last != name or outer == kind.__qualname__ or not outer or outer.endswith("<locals>"):
+        return True
+    return owner_of_file(func.__code__.co_filename) == owner_of_module(kind.__module__)  # from a class beside it

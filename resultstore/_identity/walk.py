@@ -32,10 +32,20 @@ PINNED: dict[type, Callable[[Any], str | None]] = {}
 """For such types, the label that stands in for the function's code, or None."""
 
 
+_CONTAINERS = (dict, list, tuple)
+_LEADS_INSIDE = frozenset(("__wrapped__", "__isabstractmethod__", "__annotations__"))
+
+
 class Walk:
     """One walk. ``root`` is what was walked over, ``watch`` says later whether it still stands."""
 
-    def __init__(self, thing: Any, ignored: frozenset[str] = frozenset(), ignore_globals: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        thing: Any,
+        ignored: frozenset[str] = frozenset(),
+        ignore_globals: Iterable[str] = (),
+        as_they_are: frozenset[tuple[int, str]] = frozenset(),
+    ) -> None:
         self.watch = Watch()
         self.untracked: list[tuple[str, str]] = []
         """What has no digest, and why."""
@@ -46,13 +56,23 @@ class Walk:
         self._members: dict[tuple[str, str], Node] = {}
         self._todo: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._lenient = False
+        self._asks_for_looks = False
         self._root_thing = thing
+        self._as_they_are = as_they_are
         self.root = self.of(thing, kinds.full_name(thing))
         while self._todo:
             fill, arguments = self._todo.popleft()
             self._lenient = bool(arguments[-1])
             fill(*arguments[:-1])
-        self.watch.finish()
+        if self._asks_for_looks:
+            for node in self._nodes.values():
+                if node.kind in ("function", "class"):
+                    node.local += encode(classes.looks_of(node.thing))
+        wrong = self.watch.unjustified()
+        if wrong:  # which names the code writes is known at the end only
+            self.__init__(thing, ignored, ignore_globals, as_they_are | wrong)  # type: ignore[misc]
+        else:
+            self.watch.finish()
 
     def _later(self, fill: Callable[..., None], *arguments: Any) -> None:
         self._todo.append((fill, (*arguments, self._lenient)))
@@ -72,7 +92,7 @@ class Walk:
             label = PINNED.get(type(value), _no_label)(value)
             value = TRANSPARENT[type(value)](value)
             if label is not None:
-                return Node("pinned", name, encode(("pinned", label)))
+                return self._pinned(value, name, label)
         kind = type(value)
         if kind in LEAVES and kind is not bytearray:
             return Node("value", name, b"v" + LEAVES[kind](value), value)
@@ -87,15 +107,34 @@ class Walk:
             return self._class(value)
         if kind is types.ModuleType or isinstance(value, types.ModuleType):
             return self._module(value)
-        parts = kinds.wrapper_parts(value)
+        foreign = kinds.global_of_a_library(value, name)
+        parts = kinds.wrapper_parts(value) if foreign is None else None
         if parts is not None:
             return self._wrapper(value, name, *parts)
         if kinds.is_opaque(value):
             return self._new("value", name, ("opaque", kind.__qualname__), value)
-        foreign = kinds.foreign_name(value)
+        foreign = foreign or kinds.foreign_name(value)
         if foreign is not None:
             return self._foreign(value, *foreign)
+        inner = kinds.wrapped_function(value)
+        if inner is not None:  # a library's object around a function: a jitted one, say
+            local = ("around", kind.__module__, kind.__qualname__)
+            lenient, self._lenient = self._lenient, True
+            node = self._wrapper(value, name, local, [("function", inner), *kinds.attributes(value)], kind)
+            self._lenient = lenient
+            self.watch.add_instance(value, [getattr(value, "__dict__", {})])
+            return node
         return self._value(value, name)
+
+    def _pinned(self, func: Any, name: str, label: str) -> Node:
+        """Return the node of a function whose code a label stands in for: what it closes over still counts."""
+        node = Node("pinned", name, encode(("pinned", kinds.plain_name(func), label)))
+        cells = zip(func.__code__.co_freevars, func.__closure__ or (), strict=True) if hasattr(func, "__code__") else ()
+        parts = [(f"{FREE} {variable}", kinds.content(cell), f"{name} {FREE} {variable}") for variable, cell in cells]
+        if parts:
+            self.watch.add_function(func)
+        self._later(self._fill, node, [part for part in parts if part[1] is not getattr(func, "__wrapped__", None)])
+        return node
 
     def _value(self, value: Any, name: str) -> Node:
         if kinds.is_data(value) or kinds.is_identified(value):
@@ -105,6 +144,8 @@ class Walk:
                 return self._without_digest(value, name, error)
             node = self._new("value", name, None, value)
             node.local = b"v" + encoding
+            if isinstance(value, _CONTAINERS) and kinds.is_data(value):
+                node.local += encode(kinds.orders(value))  # which a digest leaves out, but code may run through
             self.watch.add_value(value, encoding)
             return node
         parts = kinds.container_parts(value)
@@ -120,7 +161,10 @@ class Walk:
         try:
             parts, watched = kinds.instance_parts(value)
         except Exception as error:  # it is anyone's code
-            return self._without_digest(value, name, error)
+            if not kinds.extends_a_handle(value):
+                return self._without_digest(value, name, error)
+            parts, watched = kinds.attributes(value), [getattr(value, "__dict__", {})]
+            self._lenient = True
         kind = type(value)
         node = self._new("value", name, ("instance",), value)
         self.watch.looks_again |= watched is None
@@ -135,11 +179,6 @@ class Walk:
 
     def _without_digest(self, value: Any, name: str, error: Exception) -> Node:
         kind = type(value)
-        inner = kinds.wrapped_function(value)
-        if inner is not None:  # a library's object around a function: a jitted one, say
-            return self._wrapper(
-                value, name, ("around", kind.__module__, kind.__qualname__), [("function", inner)], kind
-            )
         if self._lenient:
             return self._new("value", name, ("opaque", kind.__qualname__), value)
         problem = error.problem if isinstance(error, DigestError) else str(error)
@@ -173,7 +212,10 @@ class Walk:
         if owner is not None:
             self._distribution(node, owner_of_module(owner.__module__) or STANDARD)
         if type(value) is functools.cached_property and value.attrname is not None:
-            self.watch.written_attributes.add(value.attrname)
+            self.watch.written.add(value.attrname)
+        if type(value) is functools.singledispatchmethod:
+            self.watch.add_container(value.dispatcher.registry)
+        self.watch.looks_again |= kinds.is_unwatched(value)
         keywords = getattr(value, "keywords", None)
         if isinstance(keywords, dict):
             self.watch.add_container(keywords)
@@ -216,7 +258,16 @@ class Walk:
             if parameter not in ignored:
                 label = f"default {parameter}"
                 node.edges.append((label, self.of(self._read(func, label, value), f"{name} {label}")))
+        for attribute, value in sorted(vars(func).items()):
+            if attribute not in _LEADS_INSIDE:
+                part = self._read(func, attribute, value)
+                if part is not MISSING:
+                    node.edges.append((f"attribute {attribute}", self.of(part, f"{name}.{attribute}")))
+        if vars(func):
+            self.watch.add_container(vars(func))
+        self.watch.add_owner(func)
         found = references(func.__code__)
+        self._asks_for_looks |= found.asks_for_looks
         scope = func.__globals__
         cells = dict(zip(func.__code__.co_freevars, func.__closure__ or (), strict=True))
         self._note_written(func, cells)
@@ -227,15 +278,17 @@ class Walk:
 
     def _note_written(self, func: types.FunctionType, cells: dict[str, types.CellType]) -> None:
         """Note what a function's code may change itself."""
-        for space, name in references(func.__code__).written:
-            if space == GLOBAL:
-                self.watch.written.add((id(func.__globals__), name))
-            elif space == FREE and name in cells:
-                self.watch.written.add((id(cells[name]), ""))
-            elif space == LOCAL:
-                self.watch.written.add((id(func), f"default {name}"))
-            elif space == ATTRIBUTE:
-                self.watch.written_attributes.add(name)
+        found = references(func.__code__)
+        for places, noted in ((found.written, self.watch.written), (found.changed, self.watch.changed)):
+            for space, name in places:
+                if space == GLOBAL:
+                    noted.add((id(func.__globals__), name))
+                elif space == FREE and name in cells:
+                    noted.add((id(cells[name]), ""))
+                elif space == LOCAL:
+                    noted.add((id(func), f"default {name}"))
+                elif space == ATTRIBUTE:
+                    noted.add(name)
 
     def _reference(
         self, node: Node, reference: Reference, scope: dict[str, Any], cells: dict[str, types.CellType]
@@ -243,7 +296,8 @@ class Walk:
         space, variable, chain = reference.space, reference.name, reference.chain
         if space == GLOBAL:
             module = scope.get("__name__")
-            if variable in self._ignore_globals or f"{module}.{variable}" in self._ignore_globals:
+            is_own = scope is getattr(self._root_thing, "__globals__", scope)
+            if (is_own and variable in self._ignore_globals) or f"{module}.{variable}" in self._ignore_globals:
                 return
             found, name = self._global(scope, variable), f"{module}.{variable}"
             if found is None:
@@ -255,6 +309,12 @@ class Walk:
             value = self._read(cells[variable], "", kinds.content(cells[variable]))
             name = f"{node.name} closure variable {variable}"
         else:
+            if variable[0].startswith("$"):  # the text is a global's
+                text = self._read(scope, variable[0][1:], scope.get(variable[0][1:], MISSING))
+                self.watch.add_binding(scope, variable[0][1:], scope.get(variable[0][1:], MISSING))
+                if not isinstance(text, str) or not text or text.startswith("."):
+                    return
+                variable = (text, 0, None, text)
             absolute, owner, top = _absolute(scope, *variable)
             taken = variable[2]
             name = variable = absolute if taken is None else f"{absolute}.{taken}"
@@ -293,7 +353,7 @@ class Walk:
 
     def _read(self, holder: Any, name: str, value: Any) -> Any:
         """Return what a place stands for: what it held before the followed functions changed it."""
-        before = before_change(holder, name, value)
+        before = value if (id(holder), name) in self._as_they_are else before_change(holder, name, value)
         self.watch.add_read(holder, name, value, before)
         return before
 
@@ -312,12 +372,15 @@ class Walk:
                 value = self._read(space, attribute, value)
                 if value is MISSING:
                     value = kinds.lazy_attribute(module, attribute)
+                    self.watch.looks_again |= value is not MISSING
                 name = f"{module.__name__}.{attribute}"
             else:
                 step = kinds.static_attribute(value, attribute)
                 if step is None:
                     break
                 spaces, found = step
+                if isinstance(value, type):
+                    self.watch.add_bases(value)
                 for space in spaces:
                     self.watch.add_binding(space, attribute, space.get(attribute, MISSING))
                 value = self._read(value, attribute, found)
@@ -362,7 +425,9 @@ class Walk:
         self.watch.add_container(space)
         for variable, value in sorted(space.items()):
             dunder = variable.startswith("__") and variable.endswith("__")
-            if not dunder and not isinstance(value, types.ModuleType) and variable not in self._ignore_globals:
+            if isinstance(value, types.ModuleType) and not value.__name__.startswith(f"{name}."):
+                continue  # imported into it, not a part of it
+            if not dunder and variable not in self._ignore_globals:
                 node.edges.append((f"member {variable}", self.of(value, f"{name}.{variable}")))
 
     def _class(self, kind: type) -> Node:
@@ -410,5 +475,5 @@ def _imported(absolute: str, taken: str | None, top: str) -> Any:
         if taken is None:
             return sys.modules[top]
         return getattr(found, taken) if hasattr(found, taken) else importlib.import_module(f"{absolute}.{taken}")
-    except Exception:  # whatever a module's own code raises: the function will meet it too
+    except (Exception, SystemExit):  # whatever a module's own code raises: the function will meet it too
         return MISSING

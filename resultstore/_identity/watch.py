@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 from resultstore._identity.encoding import encode
 from resultstore._identity.kinds import MISSING, content, defaults_of
-from resultstore.errors import DigestError
 
 Holder = Any
 """A namespace, a cell, a function with its defaults, or what has attributes."""
@@ -32,6 +31,7 @@ _FIXED = frozenset(
 _PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes))
 _CONTAINERS = (list, dict, set, deque)
 _DEFAULT = "default "
+_MOST = 10_000
 
 
 class _Changed(NamedTuple):
@@ -65,6 +65,8 @@ class _Place(NamedTuple):
     value: Any
     elements: tuple[Any, ...] | None
     before: Any
+    is_written: bool
+    is_changed: bool
 
 
 class Watch:
@@ -75,10 +77,10 @@ class Watch:
         """Everything that was looked at: identities hold only while their objects live."""
         self.looks_again = False
         """Whether there is something that cannot be watched."""
-        self.written: set[tuple[int, str]] = set()
-        """Holder and name of what the followed code may change."""
-        self.written_attributes: set[str] = set()
-        """Attributes that the followed code may set, or change in place, whosever they are."""
+        self.written: set[Any] = set()
+        """Holder and name of what the followed code binds anew; of attributes, whosever they are, the name."""
+        self.changed: set[Any] = set()
+        """The same of that whose content it may change."""
         self._owners: list[tuple[Any, frozenset[str]]] = []
         self._kinds: list[tuple[Any, type]] = []
         self._bindings: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
@@ -110,11 +112,15 @@ class Watch:
         """Watch which elements a container has, not what these are."""
         self._containers.append((container, _elements(container)))
 
+    def add_bases(self, kind: type) -> None:
+        """Watch the bases of a class."""
+        self._functions.append((kind, kind.__bases__))
+
     def add_class(self, kind: type) -> None:
         """Watch the members of a class, and its bases."""
         copyreg._slotnames(kind)  # type: ignore[attr-defined]  # pickling an instance leaves them in its class
         self.add_container(vars(kind))
-        self._functions.append((kind, kind.__bases__))
+        self.add_bases(kind)
 
     def add_instance(self, value: Any, containers: Iterable[Any]) -> None:
         """Watch the class of an instance, and the containers in which its state lies."""
@@ -138,14 +144,24 @@ class Watch:
         if before is not value and isinstance(value, _CONTAINERS):
             self.add_container(value)
 
+    def unjustified(self) -> set[tuple[int, str]]:
+        """Return the places that were taken for what they held before a change, which this code cannot have made."""
+        found = set()
+        for holder, name, value, before in self._read:
+            may = (self.written, self.changed) if isinstance(value, _CONTAINERS) else (self.written,)
+            if before is not value and not any(_mark_of(holder, name) in places for places in may):
+                found.add((id(holder), name))
+        return found
+
     def finish(self) -> None:
         """Keep what the followed code may change as it is now, before it runs."""
         for holder, name, value, before in self._read:
-            plain = isinstance(holder, (dict, types.CellType)) or name.startswith(_DEFAULT)
-            if (id(holder), name) in self.written if plain else name in self.written_attributes:
-                elements = _elements(value) if isinstance(value, _CONTAINERS) else None
+            mark = _mark_of(holder, name)
+            elements = _elements(value) if isinstance(value, _CONTAINERS) else None
+            changes = elements is not None and mark in self.changed
+            if mark in self.written or changes:
                 kept = value.copy() if before is value and elements is not None else before
-                self._places.append(_Place(holder, name, value, elements, kept))
+                self._places.append(_Place(holder, name, value, elements, kept, mark in self.written, changes))
         self._read.clear()
         self._gets = [(space.get, name, value) for space, name, value in self._bindings.values()]
 
@@ -172,27 +188,35 @@ class Watch:
                 return False
         for value, encoding, mark in self._values:
             try:
-                if (mark is None or mark != _mark(value)) and encode(value) != encoding:
+                if mark != _mark(value) or (mark is None and encode(value) != encoding):
                     return False
-            except DigestError:
+            except Exception:  # whatever a value's own code raises: a new look tells it
                 return False
         return True
 
     def after_run(self) -> None:
         """Note what the functions have changed themselves while they ran."""
-        for place in self._places:
-            holder, name, value, elements, before = place
+        if len(_changed) > _MOST:  # of functions that are long gone, most likely
+            _changed.clear()
+        for holder, name, value, elements, before, is_written, is_changed in self._places:
             now = _present(holder, name)
             elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
-            if now is value and (elements is None or elements_now is None or _same(elements_now, elements)):
+            if now is value and (elements is None or not is_changed or _same(elements_now or (), elements)):
                 continue
-            _changed[(id(holder), name)] = _Changed(holder, now, elements_now, before)
+            if now is value or is_written:
+                _changed[(id(holder), name)] = _Changed(holder, now, elements_now, before)
         for holder, names in self._owners:
-            attributes = getattr(holder, "__dict__", {})
-            for name in (attributes.keys() - names) & self.written_attributes:
+            attributes = dict(getattr(holder, "__dict__", {}))
+            for name in (attributes.keys() - names) & self.written:
                 now = attributes[name]
                 elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
                 _changed[(id(holder), name)] = _Changed(holder, now, elements_now, MISSING)
+
+
+def _mark_of(holder: Holder, name: str) -> Any:
+    """Return what a place goes by in the sets of what code may write."""
+    is_named = isinstance(holder, (dict, types.CellType)) or name.startswith(_DEFAULT)
+    return (id(holder), name) if is_named else name
 
 
 def _present(holder: Holder, name: str) -> Any:

@@ -145,8 +145,6 @@ none("a registered function of a type that is not asked for is moved", "import f
      "@g.register\ndef _(x: int):\n    return 1\n@g.register\ndef _(x: str):\n    return 2\n@cache\ndef f(x):\n    return g(x)\n",
      ("@g.register\ndef _(x: int):\n    return 1\n@g.register\ndef _(x: str):\n    return 2\n",
       "@g.register\ndef _(x: str):\n    return 2\n@g.register\ndef _(x: int):\n    return 1\n"))  # fmt: skip
-none("a table's order", "def g(x):\n    return x\nT = {'a': g, 'b': abs}\n@cache\ndef f(x):\n    return T['a'](x)\n",
-     ("{'a': g, 'b': abs}", "{'b': abs, 'a': g}"))  # fmt: skip
 none("a test that is added below", F, ('[y, "a"]\n', "[y, \"a\"]\n\ndef test_f():\n    assert f(1) == [2, 'a']\n"))
 none("a main block", F, ('[y, "a"]\n', "[y, \"a\"]\n\nif __name__ == '__main__':\n    print(f(1))\n"))
 none(

@@ -72,10 +72,6 @@ hidden(
     "a helper through sys.modules",
     f"import sys\ndef h(x):\n    return x * 2\n{END}return getattr(sys.modules[__name__], 'h')(x)\n",
 )
-hidden(
-    "subclasses that are asked for",
-    f"class B:\n    pass\nclass D(B):\n    def m(self, x):\n        return x * 2\n{END}return [c().m(x) for c in B.__subclasses__()]\n",
-)
 PACKAGE = "--- pkg/__init__.py\n--- pkg/sub.py\ndef run(x):\n    return x * 2\n"
 hidden(
     "a module of a package that is handed on",
@@ -120,16 +116,6 @@ GROUP.living(
 )
 GROUP.living("the bases of a class whose attribute is taken",
              f"class A:\n    k = 2\nclass B:\n    k = 5\nclass C(A):\n    pass\n{END}return C.k\n", ("C.__bases__ = (B,)", RUN))  # fmt: skip
-GROUP.living(
-    "a library's class, patched twice",
-    f"import json\njson.JSONEncoder.more = lambda self: 1\n{END}return json.JSONEncoder().more()\n",
-    ("json.JSONEncoder.more = lambda self: 2", RUN),
-)
-GROUP.living(
-    "a memo that a helper fills for others too",
-    f"MEMO = {{}}\ndef h(x):\n    if x not in MEMO:\n        MEMO[x] = x * x\n    return MEMO[x]\n{END}return h(x)\n",
-    ("h(77)", HIT),
-)
 
 
 def harmless(name: str, text: str) -> None:
