@@ -25,10 +25,23 @@ def dtype_parts(dtype: Any) -> tuple[Any, ...]:
         return (*parts, *dtype.categories.to_list())
     if isinstance(dtype, (pl.List, pl.Array)):
         return (*parts, dtype_parts(dtype.inner), *(dtype.shape if isinstance(dtype, pl.Array) else ()))
+    if isinstance(dtype, pl.Categorical):
+        return (*parts, *_categories(dtype))
     return (
         *parts,
         *(getattr(dtype, n, None) for n in ("time_unit", "time_zone", "precision", "scale") if hasattr(dtype, n)),
     )
+
+
+def _categories(dtype: Any) -> tuple[Any, ...]:
+    """Return what tells a categorical dtype from the usual one: by name its categories, in older versions its order."""
+    named_ones = getattr(dtype, "categories", None)
+    if named_ones is None:
+        order = getattr(dtype, "ordering", None)
+        return () if order in (None, pl.Categorical().ordering) else (order,)
+    if named_ones == pl.Categorical().categories:
+        return ()
+    return (named_ones.name(), named_ones.namespace(), dtype_parts(named_ones.physical()))
 
 
 def _column(series: pl.Series) -> Content:
