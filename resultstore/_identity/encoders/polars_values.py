@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from resultstore._identity.encoders.arrow_values import Content, one_array
 from resultstore._identity.encoding import NODES, Node, named
-from resultstore._identity.instances import refused
+from resultstore._identity.instances import node_of, refused
 
 
 def dtype_parts(dtype: Any) -> tuple[Any, ...]:
@@ -79,7 +79,23 @@ def _lazy(frame: Any) -> Node:
     raise refused(frame, ": what it will hold is not known before it is collected")
 
 
-_MAKERS: dict[type, Callable[[Any], Node]] = {pl.DataFrame: _frame, pl.Series: _series, pl.LazyFrame: _lazy}
+_PICKLED = (b"PLPY", b"\x80\x05\x95", b"\x80\x04\x95")
+"""What stands before a Python function in the bytes of an expression, which may hold its name and not its code."""
+
+
+def _expression(expression: Any) -> Node:
+    told = expression.__getstate__()
+    if not isinstance(told, bytes) or any(mark in told for mark in _PICKLED):
+        raise refused(expression, " where it holds a Python function")
+    return node_of(expression)
+
+
+_MAKERS: dict[type, Callable[[Any], Node]] = {
+    pl.DataFrame: _frame,
+    pl.Series: _series,
+    pl.LazyFrame: _lazy,
+    pl.Expr: _expression,
+}
 
 
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:

@@ -6,7 +6,9 @@ import importlib
 
 from trust.model import Group, Pair, Project, Result, check_names
 
-_IDENTITY = "own_code helpers modules classes instances wrappers constants harmless places living returning opaque unseen"
+_IDENTITY = (
+    "own_code helpers modules classes instances wrappers constants harmless places living returning opaque unseen"
+)
 _ARGUMENTS = "plain_arguments container_arguments array_arguments table_arguments object_arguments refused_arguments"
 _RESULTS = "plain_results array_results table_results object_results unkept_results"
 _AROUND = "calls"
