@@ -53,7 +53,10 @@ def explain_call(function: Explained, load: Any, args: tuple[Any, ...], kwargs: 
     """Say whether a call would hit, and if not why."""
     vault, name = function._vault, function._identity.name
     form = function._identity.form()
-    values = form.bind(*function._given, *args, **kwargs)
+    try:
+        values = form.bind(*function._given, *args, **kwargs)
+    except DigestError as error:  # a function in key= failed
+        return _unkeyed(error)
     if vault is None:
         return explain.make("off", "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment")
     try:

@@ -14,6 +14,7 @@ memory map against a contiguous copy.
 from __future__ import annotations
 
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from struct import Struct
@@ -133,10 +134,35 @@ def _first(pair: tuple[bytes, Any]) -> bytes:
     return pair[0]
 
 
+class _Keys(threading.local):
+    known: dict[int, tuple[bytes, Any]] | None = None
+
+
+_keys = _Keys()
+
+
+def _short_key(key: Any) -> bytes:
+    """Return the short form of a key; keys within keys are encoded once, or shared ones would take exponential time."""
+    leaf = LEAVES.get(type(key))
+    if leaf is not None:
+        return short(leaf(key))
+    known = _keys.known
+    if known is None:
+        _keys.known = {}
+        try:
+            return short(encode(key))
+        finally:
+            _keys.known = None
+    found = known.get(id(key))
+    if found is None:
+        found = known[id(key)] = short(encode(key)), key  # an id stays taken only while its object lives
+    return found[0]
+
+
 def _dict(value: dict[Any, Any]) -> Node:
     # Keys are encoded on their own, before the values: they say in which order the values are
     # visited, and being hashable they cannot be part of a cycle.
-    keyed = sorted([(short(encode(key)), key) for key in value], key=_first)
+    keyed = sorted([(_short_key(key), key) for key in value], key=_first)
     parts = [b"d", length(len(keyed))]
     for encoded, key in keyed:
         parts.append(encoded)

@@ -131,6 +131,29 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
 NODES[Part] = _part
 
 
+class _Bare:
+    """A value without the attributes that it was given."""
+
+    __slots__ = ("maker", "value")
+
+    def __init__(self, maker: Callable[[Any], Node], value: Any) -> None:
+        self.maker = maker
+        self.value = value
+
+
+NODES[_Bare] = lambda bare: bare.maker(bare.value)
+
+
+def with_attributes(maker: Callable[[Any], Node], own: Callable[[Any], dict[str, Any]]) -> Callable[[Any], Node]:
+    """Return an encoder that also tells the attributes which a value of a library's type was given, if any."""
+
+    def node(value: Any) -> Node:
+        attributes = own(value)
+        return named("with attributes", (_Bare(maker, value), attributes)) if attributes else maker(value)
+
+    return node
+
+
 def node_of(value: Any) -> Node:
     """Return the encoder of a value that no table knows.
 
@@ -167,6 +190,8 @@ def _hooked(value: Any, kind: type) -> Node:
         told = getattr(value, HOOK)()
     except Exception as error:  # it is anyone's code
         raise refused(value, f": its {HOOK} raised {type(error).__name__}: {error}") from error
+    if told is value:  # its parts would not be looked at: all instances would be one
+        raise refused(value, f": its {HOOK} returned the object itself")
     return named("hook", (class_entry(kind), told))
 
 
@@ -282,7 +307,9 @@ def _global(value: Any, kind: type, name: str) -> Node:
 
 def _member_of_enum(value: Any, kind: type) -> Node:
     told = (value._name_,) if type(value._value_) is object else (value._name_, value._value_)
-    return named("enum", (class_entry(kind), *told))
+    entry = class_entry(kind)
+    own = {} if entry[0] == "class" else {n: part for n, part in vars(value).items() if n[:1] != "_" or n[-1:] != "_"}
+    return named("enum", (entry, *told)) if not own else named("member with attributes", (entry, *told, own))
 
 
 def _exception(value: Any, kind: type) -> Node:
@@ -330,12 +357,12 @@ def _descriptor(value: Any) -> Node:
 _CODE: dict[type, Callable[[Any], Node]] = {
     types.FunctionType: _function,
     types.BuiltinFunctionType: _builtin,
-    types.MethodWrapperType: _builtin,
+    types.MethodWrapperType: lambda v: named("bound wrapper", (v.__self__, v.__name__)),
     types.MethodType: lambda v: named("bound method", (v.__func__, v.__self__)),
     types.ModuleType: _module,
     types.MethodDescriptorType: _descriptor,
     types.WrapperDescriptorType: _descriptor,
-    types.ClassMethodDescriptorType: _descriptor,
+    types.ClassMethodDescriptorType: lambda v: named("class method", (v.__objclass__, v.__name__)),
     types.GetSetDescriptorType: _descriptor,
     types.MemberDescriptorType: _descriptor,
     property: lambda v: named("property", (v.fget, v.fset, v.fdel)),

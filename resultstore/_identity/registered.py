@@ -82,6 +82,9 @@ def register_digest(kind: Any, function: Any = None, *, subclasses: bool = False
             name = f"{type(value).__module__}.{type(value).__qualname__}"
             problem = f"what is registered for it raised {type(error).__name__}: {error}"
             raise DigestError(f"a {name} has no digest: {problem}") from error
+        if told is value:
+            name = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise DigestError(f"a {name} has no digest: what is registered for it returned the object itself")
         return named("registered", (type(value).__module__, type(value).__qualname__, told))
 
     from resultstore._identity.instances import WITH_SUBCLASSES

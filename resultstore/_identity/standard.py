@@ -5,10 +5,12 @@ Loaded when such a value is first met. Digests use the way in, skeletons of resu
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import fractions
 import pathlib
+import pickle
 import sys
 import uuid
 from collections.abc import Callable
@@ -37,7 +39,9 @@ def _zone_parts(zone: Any) -> tuple[Any, ...] | None:
         return ("timezone", offset // datetime.timedelta(microseconds=1), zone.tzname(None))
     zoneinfo = sys.modules.get("zoneinfo")
     if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
-        return ("zoneinfo", zone.key)
+        with contextlib.suppress(pickle.PicklingError):  # one read from a file, whose key says nothing
+            zone.__reduce__()
+            return ("zoneinfo", zone.key)
     kind = type(zone)
     raise DigestError(f"a time zone of type {kind.__module__}.{kind.__qualname__} has no digest that could be trusted")
 
@@ -91,6 +95,10 @@ def _build_uuid(text: str, is_safe: str = "unknown") -> uuid.UUID:
     return uuid.UUID(hex=text, is_safe=uuid.SafeUUID[is_safe])
 
 
+# A subclass may print itself in its own way, such as an amount with two decimals.
+_text_of = decimal.Decimal.__str__
+_path_text = pathlib.PurePath.__str__
+
 TYPES: dict[type, ValueType] = {
     datetime.datetime: ValueType("datetime.datetime", _datetime_parts, _build_datetime),
     datetime.date: ValueType("datetime.date", lambda v: (v.year, v.month, v.day), datetime.date),
@@ -99,13 +107,13 @@ TYPES: dict[type, ValueType] = {
         "datetime.timedelta", lambda v: (v.days, v.seconds, v.microseconds), datetime.timedelta
     ),
     datetime.timezone: ValueType("datetime.timezone", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)),
-    decimal.Decimal: ValueType("decimal.Decimal", lambda v: (str(v),), decimal.Decimal),
+    decimal.Decimal: ValueType("decimal.Decimal", lambda v: (_text_of(v),), decimal.Decimal),
     fractions.Fraction: ValueType("fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction),
     uuid.UUID: ValueType("uuid.UUID", _uuid_parts, _build_uuid),
 }
 for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath):
     # The names are ours: the module that defines these classes moved in Python 3.13.
-    TYPES[_path] = ValueType(f"pathlib.{_path.__name__}", lambda v: (str(v),), _path)
+    TYPES[_path] = ValueType(f"pathlib.{_path.__name__}", lambda v: (_path_text(v),), _path)
 
 
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:

@@ -156,14 +156,18 @@ def _fixed(array: pa.Array, missing: Any) -> Any:
 
 
 def _union(array: Any) -> Node:
-    codes = array.type_codes.to_numpy()
+    codes = _of_slice(array, 1, "i1")  # pyarrow's own ``type_codes`` and ``offsets`` begin at the whole array's start
     parts = []
     for number, code in enumerate(array.type.type_codes):
         chosen = np.flatnonzero(codes == code)
         if array.type.mode == "dense":
-            chosen = array.offsets.to_numpy()[chosen]
+            chosen = _of_slice(array, 2, "<i4")[chosen]
         parts.append(Content(array.field(number).take(pa.array(chosen, pa.int64()))))
     return named("pyarrow.content", (len(array), codes, *parts))
+
+
+def _of_slice(array: Any, number: int, dtype: str) -> Any:
+    return np.frombuffer(array.buffers()[number], dtype)[array.offset : array.offset + len(array)]
 
 
 def _table(table: Any) -> Node:

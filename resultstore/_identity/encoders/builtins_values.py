@@ -19,13 +19,16 @@ def _array(value: array[Any]) -> Node:
     if sys.byteorder == "big":
         little = array(value.typecode, value)
         little.byteswap()
-    return named("array.array", (value.typecode, value.itemsize, little.tobytes()))
+    return named("array.array", (value.typecode, value.itemsize, array.tobytes(little)))
 
 
+# Each read as its base does it: a subclass may have ways of its own.
 _MAKERS: dict[type, Callable[[Any], Node]] = {
     array: _array,
-    defaultdict: lambda v: named("collections.defaultdict", (v.default_factory, dict(v))),
-    deque: lambda v: named("collections.deque", (v.maxlen, list(v))),
+    defaultdict: lambda v: named(
+        "collections.defaultdict", (v.default_factory, {k: dict.__getitem__(v, k) for k in dict.__iter__(v)})
+    ),
+    deque: lambda v: named("collections.deque", (v.maxlen, list(deque.__iter__(v)))),
     partial: lambda v: named("functools.partial", (v.func, v.args, v.keywords, vars(v))),
     type(lru_cache(len)): lambda v: named("functools.lru_cache", (v.__wrapped__, v.cache_parameters())),
     re.Pattern: lambda v: named("re.Pattern", (v.pattern, v.flags)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from resultstore._identity import arrays
 from resultstore._identity.encoding import Node, named
-from resultstore._identity.instances import STATES, Part
+from resultstore._identity.instances import STATES, Part, with_attributes
 
 _MASKED_STATE = frozenset(
     "_mask _fill_value _hardmask _sharedmask _isfield _baseclass _optinfo _basedict".split()
@@ -50,7 +50,7 @@ def _seeds(value: Any) -> Node:
 
 
 _MASKED: dict[str, Callable[[Any], Node]] = {
-    "MaskedArray": _masked,
+    "MaskedArray": with_attributes(_masked, lambda v: _masked_state(v) if type(v) is np.ma.MaskedArray else {}),
     "MaskedConstant": lambda v: named("numpy.ma.masked", ()),
 }
 _RANDOM: dict[str, Callable[[Any], Node]] = {

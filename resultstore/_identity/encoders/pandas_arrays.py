@@ -21,10 +21,19 @@ class Objects:
         self.array = array
 
 
+class Times:
+    """An array of dates, times or periods in a table, whose frequency is the index's to tell."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
 def column(array: Any) -> Any:
     """Return what stands for a column: an array of numpy's, an object column, or pandas' own array."""
     if not isinstance(array.dtype, np.dtype):
-        return array
+        return Times(array) if type(array) in _FREQUENT else array
     plain = np.asarray(array)
     return Objects(plain) if plain.dtype == object and plain.ndim == 1 else plain
 
@@ -79,6 +88,20 @@ def _strings(array: Any) -> Node:
     return named("pandas.strings", (array.dtype, Objects(plain)))
 
 
+def _times(array: Any) -> Node:
+    return named("pandas.times", (type(array).__name__, array.dtype, array.asi8))
+
+
+def _times_alone(array: Any) -> Node:
+    freq = getattr(array, "freq", None)  # before pandas 3; a period's is its dtype's
+    if freq is None or type(array) not in _FREQUENT:
+        return _times(array)
+    return named("pandas.times", (type(array).__name__, array.dtype, array.asi8, freq))
+
+
+_FREQUENT = (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)
+
+
 def _sparse(array: Any) -> Node:
     index = array.sp_index.to_int_index().indices
     return named("pandas.SparseArray", (array.dtype, len(array), array.kind, array.sp_values, index))
@@ -100,10 +123,8 @@ MAKERS: dict[type, Callable[[Any], Node]] = {
     Objects: _objects,
     **dict.fromkeys((pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray), _masked),
     pd.Categorical: lambda v: named("pandas.Categorical", (v.dtype, np.asarray(v.codes))),
-    **dict.fromkeys(
-        (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray, pd.arrays.PeriodArray),
-        lambda v: named("pandas.times", (type(v).__name__, v.dtype, v.asi8)),
-    ),
+    Times: lambda v: _times(v.array),
+    **dict.fromkeys((*_FREQUENT, pd.arrays.PeriodArray), _times_alone),
     pd.arrays.IntervalArray: lambda v: named("pandas.IntervalArray", (values_of(v.left), values_of(v.right), v.closed)),
     pd.arrays.SparseArray: _sparse,
     pd.arrays.ArrowExtensionArray: lambda v: named("pandas.ArrowExtensionArray", (v.__arrow_array__(),)),

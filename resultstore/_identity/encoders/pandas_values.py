@@ -11,7 +11,7 @@ import pandas as pd
 from resultstore._identity.encoders import pandas_arrays, pandas_scalars
 from resultstore._identity.encoders.pandas_arrays import column, values_of
 from resultstore._identity.encoding import Node, named
-from resultstore._identity.instances import STATES
+from resultstore._identity.instances import STATES, with_attributes
 
 _FREQUENT = (pd.DatetimeIndex, pd.TimedeltaIndex)
 
@@ -53,13 +53,35 @@ def _own_state(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name, None) for name in value._metadata if name not in ("_name", "name")}
 
 
+_INSIDE = frozenset(
+    "_mgr _item_cache _attrs _flags _name _index _is_copy _cacher _subtyp _typ _metadata _cache _data _codes _levels "
+    "_names _sortorder _engine _id _references _no_setting_name _range _freq _left _right _closed".split()
+)
+
+
+def _given(value: Any) -> dict[str, Any]:
+    """Return the attributes that a table was given beside those that its class names: pandas lets anybody set some."""
+    known = value._metadata if isinstance(value, (pd.DataFrame, pd.Series)) else ()
+    return {n: part for n, part in vars(value).items() if n not in _INSIDE and n not in known}
+
+
+def _given_index(index: Any) -> dict[str, Any]:
+    # pandas' own begin so, and differ from version to version.
+    return (
+        {n: part for n, part in _given(index).items() if n[0] != "_" and n != "sortorder"}
+        if type(index) in _MAKERS
+        else {}
+    )
+
+
 _MAKERS: dict[type, Callable[[Any], Node]] = {
-    pd.DataFrame: _frame,
-    pd.Series: _series,
-    pd.RangeIndex: _range,
-    pd.MultiIndex: _multi,
+    pd.DataFrame: with_attributes(_frame, _given),
+    pd.Series: with_attributes(_series, _given),
+    pd.RangeIndex: with_attributes(_range, _given_index),
+    pd.MultiIndex: with_attributes(_multi, _given_index),
     **dict.fromkeys(
-        (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex, pd.CategoricalIndex, pd.IntervalIndex), _index
+        (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex, pd.CategoricalIndex, pd.IntervalIndex),
+        with_attributes(_index, _given_index),
     ),
     **pandas_arrays.MAKERS,
     **pandas_scalars.MAKERS,

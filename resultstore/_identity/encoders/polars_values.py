@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from resultstore._identity.encoders.arrow_values import Content, one_array
 from resultstore._identity.encoding import NODES, Node, named
-from resultstore._identity.instances import refused
+from resultstore._identity.instances import node_of, refused
 
 
 def dtype_parts(dtype: Any) -> tuple[Any, ...]:
@@ -25,10 +25,23 @@ def dtype_parts(dtype: Any) -> tuple[Any, ...]:
         return (*parts, *dtype.categories.to_list())
     if isinstance(dtype, (pl.List, pl.Array)):
         return (*parts, dtype_parts(dtype.inner), *(dtype.shape if isinstance(dtype, pl.Array) else ()))
+    if isinstance(dtype, pl.Categorical):
+        return (*parts, *_categories(dtype))
     return (
         *parts,
         *(getattr(dtype, n, None) for n in ("time_unit", "time_zone", "precision", "scale") if hasattr(dtype, n)),
     )
+
+
+def _categories(dtype: Any) -> tuple[Any, ...]:
+    """Return what tells a categorical dtype from the usual one: by name its categories, in older versions its order."""
+    named_ones = getattr(dtype, "categories", None)
+    if named_ones is None:
+        order = getattr(dtype, "ordering", None)
+        return () if order in (None, pl.Categorical().ordering) else (order,)
+    if named_ones == pl.Categorical().categories:
+        return ()
+    return (named_ones.name(), named_ones.namespace(), dtype_parts(named_ones.physical()))
 
 
 def _column(series: pl.Series) -> Content:
@@ -66,7 +79,23 @@ def _lazy(frame: Any) -> Node:
     raise refused(frame, ": what it will hold is not known before it is collected")
 
 
-_MAKERS: dict[type, Callable[[Any], Node]] = {pl.DataFrame: _frame, pl.Series: _series, pl.LazyFrame: _lazy}
+_PICKLED = (b"PLPY", b"\x80\x05\x95", b"\x80\x04\x95")
+"""What stands before a Python function in the bytes of an expression, which may hold its name and not its code."""
+
+
+def _expression(expression: Any) -> Node:
+    told = expression.__getstate__()
+    if not isinstance(told, bytes) or any(mark in told for mark in _PICKLED):
+        raise refused(expression, " where it holds a Python function")
+    return node_of(expression)
+
+
+_MAKERS: dict[type, Callable[[Any], Node]] = {
+    pl.DataFrame: _frame,
+    pl.Series: _series,
+    pl.LazyFrame: _lazy,
+    pl.Expr: _expression,
+}
 
 
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from scipy import sparse
 
 from resultstore._identity.encoding import Node, named
-from resultstore._identity.instances import STATES
+from resultstore._identity.instances import STATES, with_attributes
 
 _ARRAYS = {
     "csr": ("data", "indices", "indptr"),
@@ -44,7 +44,9 @@ def _own_state(value: Any) -> dict[str, Any]:
 
 
 _MAKERS: dict[type, Callable[[Any], Node]] = {
-    getattr(sparse, f"{name}_{kind}"): _maker(f"{name}_{kind}")
+    getattr(sparse, f"{name}_{kind}"): with_attributes(
+        _maker(f"{name}_{kind}"), lambda v: _own_state(v) if type(v) in STATES else {}
+    )
     for name in (*_ARRAYS, "coo", "dok")
     for kind in ("array", "matrix")
 }

@@ -9,7 +9,7 @@ import torch
 
 from resultstore._identity.arrays import hash_buffer
 from resultstore._identity.encoding import Node, named
-from resultstore._identity.instances import refused
+from resultstore._identity.instances import refused, with_attributes
 
 
 def _tensor(tensor: Any) -> Node:
@@ -25,9 +25,17 @@ def _tensor(tensor: Any) -> Node:
     return named(f"torch.{name}", (*told, hash_buffer(flat.numpy())))
 
 
+def _given(tensor: Any) -> dict[str, Any]:
+    """Return the attributes that a tensor was given, and its gradient."""
+    own = dict(vars(tensor)) if type(tensor) in _MAKERS else {}  # a subclass's are told as such
+    if tensor.is_leaf and tensor.grad is not None:
+        own["grad"] = tensor.grad
+    return own
+
+
 _MAKERS: dict[type, Callable[[Any], Node]] = {
-    torch.Tensor: _tensor,
-    torch.nn.Parameter: _tensor,
+    torch.Tensor: with_attributes(_tensor, _given),
+    torch.nn.Parameter: with_attributes(_tensor, _given),
     torch.dtype: lambda v: named("torch.dtype", (str(v),)),
     torch.device: lambda v: named("torch.device", (str(v),)),
     torch.Size: lambda v: named("torch.Size", tuple(v)),
