@@ -201,7 +201,13 @@ def missing(vault: Vault, key: bytes, function: str = "") -> MissingError:
 
 
 def _as_argument(reference: Reference) -> bytes:
-    """Encode a reference as the result that it stands for; the digest of an array is known without reading it."""
+    """Encode a reference by the result that it stands for, yet not as that: the function is given the reference."""
+    head = b"O" + encoding.encode("resultstore.Reference") + encoding.length(1)
+    return head + encoding.short(_encoded_result(reference))
+
+
+def _encoded_result(reference: Reference) -> bytes:
+    """Encode the result that a reference stands for; the digest of an array is known without reading it."""
     try:
         vault = reference.store._vault
         row = vault.look(reference.key, "") if vault is not None and reference.key else None

@@ -244,3 +244,19 @@ def test_explaining_a_call_whose_stand_in_fails(store: Store):
     told = double.explain(0)
     assert (told.outcome, told.reason) == ("miss", "unkeyed")
     assert "ZeroDivisionError" in told.text
+
+
+def test_a_reference_is_not_its_result(store: Store):
+    """A function is given the reference itself, so what it makes of that is no answer for the result."""
+
+    @store.cache
+    def one() -> int:
+        return 1
+
+    @store.cache
+    def kind(value: Any) -> str:
+        return type(value).__name__
+
+    assert kind(one.call_and_shelve()) == "Reference"
+    assert kind(1) == "int"
+    assert digest(one.call_and_shelve()) == digest(one.call_and_shelve())
