@@ -101,15 +101,16 @@ def is_users_own(value: Any) -> bool:
         return owner_of_function(value) is None
     if type(value) in (functools.partial, types.MethodType):
         return is_users_own(value.func if isinstance(value, functools.partial) else value.__func__)
-    if not isinstance(value, (type, types.ModuleType)) and owner_of_module(str(type(value).__module__)) is None:
-        return True
+    home = sys.modules.get(str(type(value).__module__))
+    if getattr(home, "__file__", None) is not None and not isinstance(value, (type, types.ModuleType)):
+        return owner_of_module(str(type(value).__module__)) is None  # types that Cython makes lie in a module without a file
     return isinstance(value, type) and value.__flags__ & 1 << 9 != 0 and owner_of_module(value.__module__) is None
 
 
 def is_builtin(value: Any) -> bool:
     """Say whether a value that was found among the builtins is Python's own, not added by hand."""
     if isinstance(value, (types.BuiltinFunctionType, type)):
-        return value.__module__ == "builtins"
+        return value.__module__ == "builtins" or owner_of_module(str(value.__module__)) is STANDARD  # open is of _io
     return type(value).__module__ == "_sitebuiltins" or value is NotImplemented or value is ...
 
 
@@ -149,7 +150,7 @@ def global_of_a_library(value: Any, name: str) -> tuple[str, str, Owner] | None:
     """Return module, name and owner of an object that an installed module has under a name: scipy.stats.norm."""
     name = name.rpartition(".")[2]
     homes = (value, type(value), type(getattr(value, "__self__", None)))
-    for home in {str(getattr(home, "__module__", None)) for home in homes}:
+    for home in dict.fromkeys(str(getattr(home, "__module__", None)) for home in homes):
         module = sys.modules.get(home)
         owner = owner_of_module(home) if module is not None else None
         if owner is not None:
@@ -209,7 +210,10 @@ def wrapper_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
     if kind is weakref.ref:
         return ("reference",), [("referent", value())]
     if kind.__name__ == "ContextVar" and kind.__module__ == "_contextvars":
-        return ("variable",), [("value", value.get(MISSING))]
+        try:
+            return ("variable",), [("value", value.get())]
+        except LookupError:
+            return ("variable",), []
     return None
 
 
