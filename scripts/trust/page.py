@@ -14,7 +14,7 @@ from trust.survey import Marks, key_of, sections
 
 PAGE = Path(__file__).with_name("trust.md")
 BEGIN, END = "<!-- made: begin -->\n", "<!-- made: end -->\n"
-_PACKAGES = {"joblib": "joblib", "diskcache": "diskcache", "mandala": "pymandala", "resultstore": "resultstore"}
+_PACKAGES = {"joblib": "joblib", "diskcache": "diskcache", "mandala": "pymandala"}
 _MARKS = (RIGHT, STALE, NEEDLESS, ERROR, REFUSED, UNTOLD)
 
 
@@ -69,7 +69,9 @@ def escaped(name: str) -> str:
 
 def version_of(tool: str) -> str:
     """Return a tool with its version."""
-    return f"{tool} {importlib.metadata.version(_PACKAGES[tool])}"
+    import resultstore
+
+    return f"{tool} {resultstore.__version__ if tool not in _PACKAGES else importlib.metadata.version(_PACKAGES[tool])}"
 
 
 def rows(text: str) -> Iterator[list[str]]:

@@ -130,7 +130,7 @@ def judge(expected: str, truth: str, seen: Seen) -> str:
     if value != truth:
         return ERROR if value.startswith(("raised", "died")) else STALE
     if expected == TOLD:
-        return STALE if not ran else RIGHT if seen["told"] else UNTOLD
+        return RIGHT if ran and seen["told"] else UNTOLD
     if expected != HIT and not ran:
         return STALE
     if seen["told"]:
@@ -177,7 +177,7 @@ def judge_result(result: Result, first: Seen, second: Seen) -> tuple[str, str]:
     told = first["first"]["told"]
     hits = not first["second"]["runs"] and not second["first"]["runs"]
     if result.told:
-        return (STALE if hits else RIGHT if told else UNTOLD), ""
+        return (RIGHT if told and not hits else UNTOLD), ""
     if not first["first"]["runs"]:
         return STALE, "did not run"
     return (RIGHT if hits and not told else REFUSED if told else NEEDLESS), "; ".join(told)

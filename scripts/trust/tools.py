@@ -63,7 +63,7 @@ class Joblib(Tool):
 
     def cache(self, func: Any = None, **options: Any) -> Any:
         """Decorate a function."""
-        return self.store.cache(func, **options)
+        return self.store.cache(func)
 
 
 class Diskcache(Tool):

@@ -98,7 +98,6 @@ class Reduced:
 
     def __init__(self, n: Any) -> None:
         self.n = n
-        self.cache = object()
 
     def __reduce__(self) -> Any:
         return Reduced, (self.n,)
@@ -110,11 +109,11 @@ class Reduced:
 
 
 class Stated:
-    """An object with a state of its own making: what it caches is no part of it."""
+    """An object with a state of its own making: what it derives is no part of it."""
 
     def __init__(self, n: Any) -> None:
         self.n = n
-        self.cached = object()
+        self.derived = [n, n]
 
     def __getstate__(self) -> Any:
         return {"n": self.n}
@@ -245,6 +244,13 @@ if attrs is not None:
     @attrs.define
     class Attrs:
         """A class by attrs."""
+
+        x: Any
+        y: Any = 0
+
+    @attrs.frozen
+    class FrozenAttrs:
+        """A frozen class by attrs."""
 
         x: Any
         y: Any = 0

@@ -140,3 +140,17 @@ GROUP.acts(
     Act(HIT, (("N = 1", "N = 2"),), fresh=True),
     tools=OURS,
 )
+GROUP.acts(
+    "accept takes an older version's results",
+    OWN,
+    Act(RUN),
+    Act(ANEW, (("x + 1", "1 + x"),), fresh=True),
+    Act(
+        HIT,
+        (("1 + x", "x - -1"),),
+        before="from caching import store\nif store: store.accept(f, from_version=1, reason='the same sum')",
+        fresh=True,
+    ),
+    Act(HIT, fresh=True),
+    tools=OURS,
+)
