@@ -13,7 +13,7 @@ from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
 from resultstore._checking import closer_look, tell_changed
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
-from resultstore._identity import encoding, names, walk
+from resultstore._identity import encoding, names, nodes
 from resultstore._identity.key import Identity
 from resultstore._index.index import CallRow
 from resultstore._one_call import Keyed, OneCall, Outcome
@@ -370,6 +370,6 @@ def _as_argument(cached: CachedFunction[..., Any]) -> encoding.Node:
     return node_of(cached.func)
 
 
-walk.TRANSPARENT[CachedFunction] = lambda cached: cached.func
-walk.PINNED[CachedFunction] = lambda cached: cached._identity.options.version
+nodes.TRANSPARENT[CachedFunction] = lambda cached: cached.func
+nodes.PINNED[CachedFunction] = lambda cached: cached._identity.options.version
 encoding.NODES[CachedFunction] = _as_argument

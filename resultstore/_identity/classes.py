@@ -6,8 +6,8 @@ import sys
 import types
 from typing import Any
 
-from resultstore._identity.kinds import owner_of_function
 from resultstore._identity.origins import STANDARD, owner_of_module
+from resultstore._identity.whose import owner_of_function
 
 _NOT_BEHAVIOUR = frozenset(
     "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ "

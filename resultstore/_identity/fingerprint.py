@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from resultstore._facts import DependencyFacts
+from resultstore._identity.bytecode import FREE
 from resultstore._identity.encoding import digest_of, encode
 from resultstore._identity.graph import Node, graph_digest, reachable
-from resultstore._identity.kinds import MISSING
 from resultstore._identity.names import innermost
-from resultstore._identity.scan import FREE
 from resultstore._identity.walk import Walk
+from resultstore._identity.whose import MISSING
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError
 

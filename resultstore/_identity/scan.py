@@ -7,26 +7,17 @@ takes 5), and remembered for each code object.
 from __future__ import annotations
 
 import functools
-import sys
 import types
-from opcode import opname
 from typing import Any, NamedTuple
 
-GLOBAL, FREE, IMPORT = "global", "closure variable", "import"
-LOCAL, ATTRIBUTE = "local", "attribute"
+from resultstore._identity.bytecode import FREE, GLOBAL, LOCAL, Token, tokens_of
+
+IMPORT, ATTRIBUTE = "import", "attribute"
 SET_ITEM, ADD_TO_ITEM = "[]=", "[]+="
 
-_IGNORED = frozenset(
-    "CACHE EXTENDED_ARG RESUME PRECALL PUSH_NULL NOP KW_NAMES COPY_FREE_VARS MAKE_CELL NOT_TAKEN".split()
-)
-_LOAD_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
-_LOAD_FREE = frozenset(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"))
-_STORE = {"STORE_FAST": LOCAL, "STORE_NAME": LOCAL, "STORE_DEREF": FREE, "STORE_GLOBAL": GLOBAL}
 _WRITERS = frozenset("append appendleft add extend update insert clear discard".split())
 _CHANGERS = _WRITERS | frozenset("remove setdefault pop popitem popleft move_to_end sort reverse".split())
 _WHOLE_NAMESPACE = frozenset(("globals", "eval", "exec"))
-_IN_PLACE = 13  # of BINARY_OP: += and its like follow the plain operators
-_SUBSCRIPT = 26  # of BINARY_OP, from Python 3.14 on
 
 _OF_THE_MODULE = frozenset(
     "__annotations__ __builtins__ __cached__ __debug__ __doc__ __file__ __loader__ __name__ __package__ __path__ "
@@ -41,8 +32,6 @@ _UNARY = frozenset(
     "UNARY_NEGATIVE UNARY_NOT UNARY_INVERT FORMAT_SIMPLE CONVERT_VALUE GET_ITER CALL_INTRINSIC_1".split()
 )
 _BINARY = frozenset("BINARY_OP IN_PLACE BINARY_SUBSCR COMPARE_OP IS_OP CONTAINS_OP".split())
-
-Token = tuple[str, Any, Any]
 
 
 class Reference(NamedTuple):
@@ -93,7 +82,7 @@ class _Scan:
         self.asks_for_looks = False
 
     def look(self, code: types.CodeType, outer: dict[str, set[tuple[Any, ...]]]) -> None:
-        tokens = _tokens(code)
+        tokens = tokens_of(code)
         self.asks_for_looks |= not _LOOKS.isdisjoint(code.co_names)
         imports = {name: set(found) for name, found in outer.items()}
         for i, (kind, value, _) in enumerate(tokens):
@@ -233,7 +222,7 @@ def _written_path(
         if (  # count[x] += 1
             _is(tokens, copies, "COPY") and _is(tokens, copies + 1, "COPY") and _is(tokens, copies + 2, "BINARY_SUBSCR")
         ):
-            return chain
+            return (*chain, ADD_TO_ITEM)
         if (
             not chain
             and _is(tokens, after + 1, "IN_PLACE")
@@ -350,56 +339,3 @@ def _import_by_name(tokens: list[Token], name: str, chain: tuple[str, ...], afte
         package = str(tokens[after + 1][1]).split(".")
         return ".".join([*package[: len(package) - dots + 1], said.lstrip(".")]), after + 3
     return None if said is None else (said, after + 2)
-
-
-def _tokens(code: types.CodeType) -> list[Token]:
-    """Return the instructions of a code object as (kind, value, space or argument), without what does not matter."""
-    names, consts = code.co_names, code.co_consts
-    variables = (*code.co_varnames, *(n for n in code.co_cellvars if n not in code.co_varnames), *code.co_freevars)
-    tokens: list[Token] = []
-    bytecode = code.co_code
-    extended = 0
-    for i in range(0, len(bytecode), 2):
-        name, argument = opname[bytecode[i]], bytecode[i + 1] | extended
-        extended = argument << 8 if name == "EXTENDED_ARG" else 0
-        if name in _IGNORED:
-            continue
-        if name in _LOAD_GLOBAL:
-            token: Token = ("load", names[argument >> 1 if name == "LOAD_GLOBAL" else argument], GLOBAL)
-        elif name in ("LOAD_ATTR", "LOAD_METHOD"):
-            token = (
-                "attr",
-                names[argument >> 1 if name == "LOAD_ATTR" and sys.version_info >= (3, 12) else argument],
-                0,
-            )
-        elif name in ("LOAD_CONST", "LOAD_SMALL_INT"):
-            token = ("const", consts[argument] if name == "LOAD_CONST" else argument, 0)
-        elif name in _LOAD_FREE:
-            token = ("load", variables[argument], FREE)
-        elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
-            tokens.append(("load", variables[argument >> 4], LOCAL))
-            token = ("load", variables[argument & 15], LOCAL)
-        elif name == "STORE_FAST_LOAD_FAST":
-            tokens.append(("store", variables[argument >> 4], LOCAL))
-            token = ("load", variables[argument & 15], LOCAL)
-        elif name == "STORE_FAST_STORE_FAST":
-            tokens.append(("store", variables[argument >> 4], LOCAL))
-            token = ("store", variables[argument & 15], LOCAL)
-        elif name.startswith("LOAD_FAST"):
-            # From Python 3.13 on a cell that is handed to a nested function is loaded like this, its content never.
-            is_cell = variables[argument] in code.co_cellvars
-            token = ("op", "LOAD_CLOSURE", 0) if is_cell else ("load", variables[argument], LOCAL)
-        elif name in _STORE:
-            by_name = name in ("STORE_NAME", "STORE_GLOBAL")
-            token = ("store", (names if by_name else variables)[argument], _STORE[name])
-        elif name == "IMPORT_NAME":
-            token = ("import", names[argument], 0)
-        elif name == "IMPORT_FROM":
-            token = ("from", names[argument], 0)
-        elif name == "BINARY_OP":
-            what = "IN_PLACE" if _IN_PLACE <= argument < _SUBSCRIPT else "BINARY_OP"
-            token = ("op", "BINARY_SUBSCR" if argument == _SUBSCRIPT else what, 0)
-        else:
-            token = ("op", name, names[argument] if name in ("STORE_ATTR", "DELETE_ATTR") else argument)
-        tokens.append(token)
-    return tokens

@@ -81,6 +81,8 @@ def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool
 def _lies_installed(func: types.FunctionType, owner: Any) -> bool:
     file = func.__code__.co_filename
     if file.startswith("<"):  # made by a library at run time, such as a dataclass's __init__
+        if file.startswith("<attrs generated"):  # in a namespace without a name
+            return version_of(owner.__module__.partition(".")[0]) is not None
         return version_of(str(func.__globals__.get("__name__")).partition(".")[0]) is not None
     owner_of_code = owner_of_file(file)
     # The standard library's in another class is a wrapper of functools, say, around whatever its registry holds.

@@ -20,7 +20,8 @@ from operator import is_
 from typing import Any, NamedTuple
 
 from resultstore._identity.encoding import encode
-from resultstore._identity.kinds import MISSING, content, defaults_of
+from resultstore._identity.kinds import content, defaults_of
+from resultstore._identity.whose import MISSING
 
 Holder = Any
 """A namespace, a cell, a function with its defaults, or what has attributes."""
