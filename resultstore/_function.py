@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 import types
@@ -239,7 +238,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         facts = self._function_facts(call[3])
         self._progress.calling(args, kwargs)
         result: Any
-        with _lineage.running() as children:
+        with self._identity.running(), _lineage.running() as children:
             started = time.perf_counter()
             try:
                 result = self._run_plainly(args, kwargs)
@@ -247,8 +246,6 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
                 result = Raised(error)
             finally:
                 duration = time.perf_counter() - started
-                with contextlib.suppress(Exception):  # the function's own value or error must not be lost for this
-                    self._identity.after_run()
         return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
 
     def _run_plainly(self, args: Any, kwargs: Any) -> R_co:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -586,3 +587,41 @@ def test_the_quick_mark_of_a_container_is_never_the_same_for_two(one, other):
     """Equal marks mean equal encodings."""
     mark = _mark(one)
     assert mark is None or mark != _mark(other) or encode(one) == encode(other)
+
+
+def test_a_hit_parses_no_source_and_asks_for_no_distributions(folder):
+    """The first call of a process, if it is a hit, looks at live code only, whatever libraries it reaches."""
+    script = (
+        "import sys\nimport numpy as np\nfrom resultstore import Store\nstore = Store(sys.argv[1])\n"
+        "def helper(x):\n    return np.add(x, 1)\n@store.cache\ndef f(x):\n    return helper(x) * np.pi\nf(1)\n"
+        "heavy = ['resultstore._identity.sources', 'importlib.metadata', 'sqlalchemy', 'sysconfig']\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    path = folder.parent / "script.py"
+    path.write_text(script)
+    outputs = [
+        subprocess.run([sys.executable, path, folder], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert outputs[1] == "[]\n"
+    assert "sources" in outputs[0]
+
+
+def test_runs_under_way_see_what_was_before_them(folder):
+    """A memo dict that several threads fill, or a call inside a call, counts as it was: the next process hits all."""
+    source = """
+    memo = {}
+    def helper(x):
+        for i in range(50): memo[x, i] = i
+        return memo[x, 0]
+    def f(x): return helper(x) + (f(x - 1) if x % 7 else 0)
+    """
+    store = Store(folder)
+    g = define(source)
+    cached = g.__globals__["f"] = store.cache(g)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(cached, range(60)))
+    assert len({record.fingerprint for record in store.find(cached)}) == 1
+    again = define(source)
+    fresh = again.__globals__["f"] = store.cache(again)
+    assert all(fresh.check_call_in_cache(x) for x in range(60))

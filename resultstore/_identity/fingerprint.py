@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from resultstore._facts import DependencyFacts
@@ -95,10 +95,20 @@ class Fingerprint:
         """Return what the last look has seen."""
         return self._state
 
-    def after_run(self) -> None:
-        """Note what the function has changed itself while it ran."""
-        if self._state is not None:
-            self._state.walk.watch.after_run()
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the function within: what it changes itself is no change. Never raises by itself."""
+        watch = None
+        with contextlib.suppress(Exception):
+            watch = None if self._state is None else self._state.walk.watch
+            if watch is not None:
+                watch.before_run()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(Exception):  # the function's own value or error must not be lost for this
+                if watch is not None:
+                    watch.after_run()
 
 
 def _local(node: Node) -> bytes:

@@ -6,6 +6,7 @@ import platform
 import reprlib
 import types
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from blake3 import blake3
@@ -213,9 +214,9 @@ class Identity:
         except Exception:  # it has lost its digest
             return True
 
-    def after_run(self) -> None:
-        """Note what the function has changed itself while it ran."""
-        self._fingerprint.after_run()
+    def running(self) -> AbstractContextManager[None]:
+        """Return a context to run the function in: what it changes itself is no change."""
+        return self._fingerprint.running()
 
     def source(self) -> str | None:
         """Return the function's text, as far as its file still shows the code that runs."""

@@ -127,6 +127,7 @@ class Nodes:
         return self._instance(value, name)
 
     def _instance(self, value: Any, name: str) -> Node:
+        lenient = self._lenient
         try:
             parts, watched = kinds.instance_parts(value)
         except Exception as error:  # it is anyone's code
@@ -141,6 +142,7 @@ class Nodes:
         parts = [("class", kind), *((label, self._attribute(value, label, part)) for label, part in parts)]
         parts = [(label, part) for label, part in parts if part is not MISSING]
         self._later(self._fill, node, [(label, part, kinds.part_name(name, label, part)) for label, part in parts])
+        self._lenient = lenient
         return node
 
     def _attribute(self, value: Any, label: str, part: Any) -> Any:

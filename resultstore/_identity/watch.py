@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import copyreg
 import marshal
+import os
+import threading
 import types
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -50,6 +52,9 @@ _changed: dict[tuple[int, str], _Changed] = {}
 
 def before_change(holder: Holder, name: str, value: Any) -> Any:
     """Return what a place held before the followed functions changed it themselves, else its value."""
+    running = _running.get((id(holder), name))
+    if running is not None and (running.place.is_written or running.place.value is value):
+        return running.place.before
     changed = _changed.get((id(holder), name))
     if changed is None or changed.now is not value:
         return value
@@ -68,6 +73,30 @@ class _Place(NamedTuple):
     before: Any
     is_written: bool
     is_changed: bool
+
+
+class _Running:
+    """A place that runs which are under way may be changing, in this thread or in others."""
+
+    __slots__ = ("count", "place")
+
+    def __init__(self, place: _Place) -> None:
+        self.place = place
+        self.count = 0
+
+
+_running: dict[tuple[int, str], _Running] = {}
+_lock = threading.Lock()
+
+
+def _start_anew() -> None:
+    """In a forked child only the thread that forked goes on: the others' runs never end, nor do they leave the lock."""
+    global _lock  # noqa: PLW0603 -- nobody else can free it
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class Watch:
@@ -170,8 +199,12 @@ class Watch:
 
     def stands(self) -> bool:
         """Say whether all is as it was."""
-        if self.looks_again:
+        try:
+            return not self.looks_again and self._stands()
+        except RuntimeError:  # another thread is filling what is looked at
             return False
+
+    def _stands(self) -> bool:
         for get, name, value in self._gets:
             if get(name, MISSING) is not value:
                 return False
@@ -195,11 +228,19 @@ class Watch:
                 return False
         return True
 
+    def before_run(self) -> None:
+        """Let what the functions may change count as it is now, for whoever looks while they run."""
+        with _lock:
+            for place in self._places:
+                _running.setdefault((id(place.holder), place.name), _Running(place)).count += 1
+
     def after_run(self) -> None:
         """Note what the functions have changed themselves while they ran."""
+        with _lock:
+            places = [self._left(place) for place in self._places]
         if len(_changed) > _MOST:  # of functions that are long gone, most likely
             _changed.clear()
-        for holder, name, value, elements, before, is_written, is_changed in self._places:
+        for holder, name, value, elements, before, is_written, is_changed in places:
             now = _present(holder, name)
             elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
             if now is value and (elements is None or not is_changed or _same(elements_now or (), elements)):
@@ -212,6 +253,14 @@ class Watch:
                 now = attributes[name]
                 elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
                 _changed[(id(holder), name)] = _Changed(holder, now, elements_now, MISSING)
+
+    def _left(self, place: _Place) -> _Place:
+        """Count a run less, and return the place as it was before the first of those that were under way together."""
+        running = _running[id(place.holder), place.name]
+        running.count -= 1
+        if not running.count:
+            del _running[id(place.holder), place.name]
+        return running.place
 
 
 def _mark_of(holder: Holder, name: str) -> Any:
