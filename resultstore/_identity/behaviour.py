@@ -40,7 +40,7 @@ def _fingerprint(thing: Any) -> Fingerprint:
         return known[1]
     fingerprint = Fingerprint(thing)
     try:
-        reference = weakref.ref(thing, lambda gone: _known.pop(number, None))
+        reference = weakref.ref(thing, lambda gone, known=_known: known.pop(number, None))  # also at the end of all
     except TypeError:  # a partial lives for one call, most often
         return fingerprint
     _known[number] = (reference, fingerprint)
