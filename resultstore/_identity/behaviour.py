@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from typing import Any
@@ -32,6 +33,10 @@ def behaviour_of(thing: Any) -> bytes:
         open_ids.discard(id(thing))
 
 
+def _forget(known: dict[int, Any], number: int, _: Any) -> None:
+    known.pop(number, None)  # given with it, for at the end of all the module is empty
+
+
 def _fingerprint(thing: Any) -> Fingerprint:
     """Return the thing's fingerprint, remembered as long as it lives."""
     number = id(thing)
@@ -40,7 +45,7 @@ def _fingerprint(thing: Any) -> Fingerprint:
         return known[1]
     fingerprint = Fingerprint(thing)
     try:
-        reference = weakref.ref(thing, lambda gone, known=_known: known.pop(number, None))  # also at the end of all
+        reference = weakref.ref(thing, functools.partial(_forget, _known, number))
     except TypeError:  # a partial lives for one call, most often
         return fingerprint
     _known[number] = (reference, fingerprint)
