@@ -51,3 +51,15 @@ def test_the_table_of_round_trips_is_true(monkeypatch):
     table = ours(roundtrip.table())
     assert table == ours(roundtrip.PAGE.read_text())
     assert len(table) == len(roundtrip.VALUES) + 1
+
+
+def test_the_page_of_what_a_hit_pays_to_know_has_all_rows():
+    """identity.py measures the rows that identity.md shows."""
+    words = [sys.executable, str(BENCH / "identity.py"), "--tiny"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    shown = (BENCH / "identity.md").read_text()
+
+    def first_cells(text: str) -> list[str]:
+        return [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+
+    assert first_cells(printed) == first_cells(shown)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from resultstore import CacheWarning, DigestError, Store
+from resultstore import CacheWarning, DigestError, Store, digest
 from resultstore._identity.encoding import encode
 from resultstore._identity.fingerprint import Fingerprint, dependencies_of, portable_of
 from resultstore._identity.graph import Node, graph_digest
@@ -625,3 +625,18 @@ def test_runs_under_way_see_what_was_before_them(folder):
     again = define(source)
     fresh = again.__globals__["f"] = store.cache(again)
     assert all(fresh.check_call_in_cache(x) for x in range(60))
+
+
+def test_what_leads_back_to_itself_has_one_digest(tmp_path):
+    """A function whose values hold another, whose values hold the first: the digest does not depend on who was asked first."""
+    source = """
+    from resultstore import register_digest
+    class Box:
+        def __init__(self, x): self.x = x
+        def __resultstore_digest__(self): return self.x
+    def one(x): return BOX_OF_OTHER
+    def other(x): return BOX_OF_ONE
+    BOX_OF_ONE, BOX_OF_OTHER = Box(one), Box(other)
+    """
+    first, second = define(source, "one").__globals__, define(source, "one").__globals__
+    assert [digest(first[n]) for n in ("one", "other")] == [digest(second[n]) for n in ("other", "one")][::-1]

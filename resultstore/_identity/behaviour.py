@@ -26,9 +26,11 @@ def behaviour_of(thing: Any) -> bytes:
     open_ids: set[int] = _inside.__dict__.setdefault("ids", set())
     if id(thing) in open_ids:
         raise DigestError(f"{full_name(thing)} depends on a value that holds itself")
+    # Inside of another look, what leads back to that has a number for a digest: not to be remembered for others.
+    fingerprint = Fingerprint(thing) if open_ids else _fingerprint(thing)
     open_ids.add(id(thing))
     try:
-        return _fingerprint(thing).value()
+        return fingerprint.value()
     finally:
         open_ids.discard(id(thing))
 

@@ -13,8 +13,8 @@ import copyreg
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -40,7 +40,6 @@ def refused(value: Any, why: str = "") -> DigestError:
 
 
 class _Walk(threading.local):
-    describe: Callable[[Any], Any] | None = None
     entered: tuple[Any, ...] = ()
     inside: tuple[Any, ...] = ()
 
@@ -48,24 +47,8 @@ class _Walk(threading.local):
 _walk = _Walk()
 
 
-@contextmanager
-def describing(describe: Callable[[Any], Any]) -> Iterator[None]:
-    """Within the block, encode this thread's values with ``describe(thing)`` for the functions and classes in them.
-
-    So a walk over what code depends on meets those that its values hold, and can stop where it has been.
-    """
-    before = _walk.describe
-    _walk.describe = describe
-    try:
-        yield
-    finally:
-        _walk.describe = before
-
-
 def behaviour(thing: Any) -> Any:
     """Return a plain value for what a function or class does: its digest, or a number where it is being looked at."""
-    if _walk.describe is not None:
-        return _walk.describe(thing)
     for number, other in enumerate(_walk.entered):
         if other is thing:
             return ("again", number)

@@ -84,7 +84,10 @@ _PICKLED = (b"PLPY", b"\x80\x05\x95", b"\x80\x04\x95")
 
 
 def _expression(expression: Any) -> Node:
-    told = expression.__getstate__()
+    try:
+        told = expression.__getstate__()
+    except Exception as error:  # older versions refuse some functions themselves
+        raise refused(expression, " where it holds a Python function") from error
     if not isinstance(told, bytes) or any(mark in told for mark in _PICKLED):
         raise refused(expression, " where it holds a Python function")
     return node_of(expression)
