@@ -356,6 +356,13 @@ def test_files_belong_to_who_lists_them(tmp_path, monkeypatch):
     assert owner_of_file(str(tmp_path / "pkg" / "added.py")) is None
     assert owner_of_file(str(tmp_path / "extra" / "__init__.py")) is None
     assert owner_of_file(functools.__file__) == Owner("", "")
+    system = tmp_path / "system"  # as Debian installs: without a list of files
+    (system / "image").mkdir(parents=True)
+    (system / "image" / "__init__.py").touch()
+    (system / "Pill-2.0.dist-info").mkdir()
+    (system / "Pill-2.0.dist-info" / "top_level.txt").write_text("image\n")
+    monkeypatch.setattr(sys, "path", [str(system), *sys.path])
+    assert owner_of_file(str(system / "image" / "__init__.py")) == Owner("Pill", "2.0")
     other = tmp_path / "other"
     (other / "pkg").mkdir(parents=True)
     (other / "pkg" / "__init__.py").touch()

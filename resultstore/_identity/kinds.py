@@ -94,7 +94,7 @@ def wrapper_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
     if kind is types.BuiltinFunctionType and not isinstance(value.__self__, (types.ModuleType, type, type(None))):
         return ("method", value.__name__), [("self", value.__self__)]
     enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
+    if enum is not None and issubclass(kind, enum.Enum):
         return ("member", str(value.name)), [("class", kind)]
     origin = getattr(value, "__origin__", None) if kind.__module__ in ("typing", "types") else None
     if origin is not None or kind.__name__ in ("UnionType", "Union"):

@@ -106,7 +106,7 @@ def _owner_in(root: str, relative: str) -> Owner | None:
         name, version, folder = distributions[normal]
         record = _record(os.path.join(root, folder))
         if record is None:
-            if normal == top:  # an older kind of installation, which keeps no list
+            if normal == top or top in _top_level(os.path.join(root, folder)):  # a system's package, without a list
                 return Owner(name, version)
         elif _names(record, relative):
             return None if _is_editable(os.path.join(root, folder)) else Owner(name, version)
@@ -148,6 +148,16 @@ def _names(record: bytes, relative: str) -> bool:
     name = relative.encode()
     lines = (b"\n" + name + b",", b'\n"' + name + b'",')
     return record.startswith(name + b",") or any(line in record for line in lines)
+
+
+@functools.cache
+def _top_level(folder: str) -> frozenset[str]:
+    """Return the modules that a distribution says it has, where it keeps no list of its files."""
+    try:
+        with open(os.path.join(folder, "top_level.txt"), encoding="utf-8") as file:
+            return frozenset(map(_normal, file.read().split()))
+    except OSError:
+        return frozenset()
 
 
 @functools.cache

@@ -51,12 +51,16 @@ def is_users_own(value: Any) -> bool:
         return owner_of_function(value) is None
     if type(value) in (functools.partial, types.MethodType):
         return is_users_own(value.func if isinstance(value, functools.partial) else value.__func__)
-    home = sys.modules.get(str(type(value).__module__))
-    if getattr(home, "__file__", None) is not None and not isinstance(value, (type, types.ModuleType)):
-        return (
-            owner_of_module(str(type(value).__module__)) is None
-        )  # types that Cython makes lie in a module without a file
+    if not isinstance(value, (type, types.ModuleType)) and _is_of_a_users_class(value):
+        return True
     return isinstance(value, type) and value.__flags__ & 1 << 9 != 0 and owner_of_module(value.__module__) is None
+
+
+def _is_of_a_users_class(value: Any) -> bool:
+    name = str(type(value).__module__)
+    # Types that Cython makes lie in a module without a file.
+    has_file = getattr(sys.modules.get(name), "__file__", None) is not None or name in ("__main__", "__mp_main__")
+    return has_file and owner_of_module(name) is None
 
 
 def is_builtin(value: Any) -> bool:
@@ -102,6 +106,8 @@ def foreign_name(value: Any) -> tuple[str, str, Owner] | None:
 
 def global_of_a_library(value: Any, name: str) -> tuple[str, str, Owner] | None:
     """Return module, name and owner of an object that an installed module has under a name: scipy.stats.norm."""
+    if _is_of_a_users_class(value):
+        return None  # nothing is asked of what may have an answer of its own
     name = name.rpartition(".")[2]
     homes = (value, type(value), type(getattr(value, "__self__", None)))
     for home in dict.fromkeys(str(getattr(home, "__module__", None)) for home in homes):
