@@ -647,3 +647,21 @@ def test_what_leads_back_to_itself_has_one_digest(tmp_path):
     """
     first, second = define(source, "one").__globals__, define(source, "one").__globals__
     assert [digest(first[n]) for n in ("one", "other")] == [digest(second[n]) for n in ("other", "one")][::-1]
+
+
+def test_a_local_import_counts_the_same_before_and_after_it_was_made(folder):
+    """What an installed module brings counts by its name, whether somebody has imported it before or not."""
+    script = (
+        "import sys\nfrom resultstore import Store\nstore = Store(sys.argv[1])\n@store.cache\ndef f(x):\n"
+        "    from scipy.ndimage import median_filter\n    import scipy.signal as s, scipy.fft\n"
+        "    return float(median_filter([x, x, x], 3)[0]) + len(s.windows.hann(3)) + len(scipy.fft.fft([x]))\n"
+        "prints = [f.fingerprint()]\nf(1)\nprints.append(f.fingerprint())\nprint(len(set(prints)), store.stats().misses)\n"
+    )
+    path = folder.parent / "script.py"
+    path.write_text(script)
+    outputs = [
+        subprocess.run([sys.executable, *more, path, folder], capture_output=True, text=True, check=True)
+        for more in ([], ["-X", "utf8"])
+    ]
+    assert [done.stdout for done in outputs] == ["1 1\n", "1 1\n"]
+    assert outputs[0].stderr == outputs[1].stderr == ""

@@ -169,13 +169,14 @@ class Walk(Nodes):
                 node.edges.append((".".join((f"{space} {name}", *chain)), member))
                 return
             value = imported(absolute, taken, top)
-            if taken is not None and owner is not None:
+            if taken is not None and owner is not None and absolute in sys.modules:
                 value, chain = sys.modules[absolute], (taken, *chain)  # by the name that is written, not by its home
         if reference.only_written:
             if kinds.is_only_written(value, chain):
                 return
             chain = ()
-        label = ".".join((f"{space} {variable}", *chain))
+        # As it is written: the same whether a module was imported before or not.
+        label = ".".join((f"{space} {variable}", *(() if reference.only_written else reference.chain)))
         target = self._follow(value, chain, name)
         if label not in {known for known, _ in node.edges}:
             node.edges.append((label, target))
