@@ -180,7 +180,7 @@ def _hooked(value: Any, kind: type) -> Node:
 
 def _instance(value: Any, kind: type) -> Node:
     entry, found = class_entry(kind), vouched(kind)
-    base = next((b for b in kind.__mro__[1:-1] if b in LEAVES or b in NODES or load_encoders(b)), object)
+    base = known_base(kind)
     if base is not object and not (found and base.__module__ == "builtins" and base is not dict):
         # Of what a distribution makes of Python's own types only pickle knows what counts; but not of a
         # dictionary, whose order it would tell, nor of an array or a table, whose layout.
@@ -194,6 +194,11 @@ def _instance(value: Any, kind: type) -> Node:
         if any(name in vars(owner) for name in _OWN_WAYS) and vouched(owner) is None:
             raise refused(value, f": {owner.__qualname__} says for itself what of it is kept, which may not be all")
     return _restored(value, entry, () if found else (raw_state(value, kind, object),))
+
+
+def known_base(kind: type) -> type:
+    """Return the nearest base of a class that has an encoder, or object."""
+    return next((b for b in kind.__mro__[1:-1] if b in LEAVES or b in NODES or load_encoders(b)), object)
 
 
 def _has_hidden_state(kind: type, base: type) -> bool:

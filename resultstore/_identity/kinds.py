@@ -10,8 +10,8 @@ import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
-from resultstore._identity.encoding import LEAVES, NODES, REGISTERED, encode, load_encoders
-from resultstore._identity.instances import HOOK, WITH_SUBCLASSES
+from resultstore._identity.encoding import LEAVES, REGISTERED, encode
+from resultstore._identity.instances import HOOK, WITH_SUBCLASSES, known_base
 from resultstore._identity.origins import owner_of_module
 from resultstore._identity.scan import ADD_TO_ITEM, SET_ITEM
 from resultstore._identity.whose import DESCRIPTORS, MISSING
@@ -203,9 +203,7 @@ def is_identified(value: Any) -> bool:
         return True
     if WITH_SUBCLASSES and not WITH_SUBCLASSES.keys().isdisjoint(kind.__mro__):
         return True
-    bases = kind.__mro__[1:-1]
-    known = next((base for base in bases if base in LEAVES or base in NODES or load_encoders(base)), object)
-    return known not in (object, *_DICTS, *_SEQUENCES, *_SETS)
+    return known_base(kind) not in (object, *_DICTS, *_SEQUENCES, *_SETS)
 
 
 def container_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
@@ -271,7 +269,7 @@ def instance_parts(value: Any) -> tuple[list[tuple[str, Any]], list[Any] | None]
     if isinstance(value, (set, frozenset)):  # pickle would tell their order
         parts = [part for part in parts if not part[0].startswith(("argument", "state"))]
         parts += _labelled([(f"{{{_key_label(part)}}}", part) for part in value])
-        parts += [(f".{name}", part) for name, part in sorted(getattr(value, "__dict__", {}).items())]
+        parts += attributes(value)
     parts += [(f"[{i}]", part) for i, part in enumerate(items or ())]
     parts += [(f"[{_key_label(key)}]", part) for key, part in pairs or ()]
     plain: Any = object.__reduce_ex__

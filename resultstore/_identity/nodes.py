@@ -106,14 +106,15 @@ class Nodes:
         return node
 
     def _value(self, value: Any, name: str) -> Node:
-        if kinds.is_data(value) or kinds.is_identified(value):
+        is_data = kinds.is_data(value)
+        if is_data or kinds.is_identified(value):
             try:
                 encoding = encode(value)
             except (DigestError, RecursionError) as error:
                 return self._without_digest(value, name, error)
             node = self._new("value", name, None, value)
             node.local = b"v" + encoding
-            if isinstance(value, _CONTAINERS) and kinds.is_data(value):
+            if is_data and isinstance(value, _CONTAINERS):
                 node.local += encode(kinds.orders(value))  # which a digest leaves out, but code may run through
             self.watch.add_value(value, encoding)
             return node
