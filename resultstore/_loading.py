@@ -48,9 +48,12 @@ class Loader:
         where using it could crash the process, as with the offsets of texts, it is verified once.
         """
         kind = row.kind or ""
-        leaves = self._index.leaves(row.id) if row.leaf_count else ()
-        if row.checksum != row_checksum(key, row, leaves):
-            raise TornError(f"the index row {row.id} in {self._index.connections.path} is not as it was written")
+        leaves = row.verified
+        if leaves is None:
+            leaves = self._index.leaves(row.id) if row.leaf_count else ()
+            if row.checksum != row_checksum(key, row, leaves):
+                raise TornError(f"the index row {row.id} in {self._index.connections.path} is not as it was written")
+            row.verify(leaves)
         if kind in _SCALARS:
             return _scalar(row)
         if not self._allow_pickle and any(format_named(leaf.payload.format).runs_code for leaf in leaves):

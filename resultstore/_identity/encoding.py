@@ -47,6 +47,9 @@ def length(n: int) -> bytes:
     return bytes(out)
 
 
+_INT, _STR = ([tag + length(n) for n in range(128)] for tag in (b"i", b"s"))
+
+
 class Known(bytes):
     """Stands for the encoding of a value of which only the digest is at hand: these are its 32 bytes."""
 
@@ -74,8 +77,8 @@ def short(encoding: bytes) -> bytes:
 
 
 def _int(value: int) -> bytes:
-    body = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-    return b"i" + length(len(body)) + body
+    size = value.bit_length() // 8 + 1
+    return (_INT[size] if size < 128 else b"i" + length(size)) + value.to_bytes(size, "big", signed=True)
 
 
 def double(value: float) -> bytes:
@@ -85,7 +88,7 @@ def double(value: float) -> bytes:
 
 def _str(value: str) -> bytes:
     body = value.encode("utf-8", "surrogatepass")
-    return b"s" + length(len(body)) + body
+    return (_STR[len(body)] if len(body) < 128 else b"s" + length(len(body))) + body
 
 
 def _bytes(value: bytes) -> bytes:

@@ -14,7 +14,7 @@ from blake3 import blake3
 from resultstore._facts import ArgumentFacts, FunctionFacts, plain_text
 from resultstore._identity.behaviour import behaviour_of
 from resultstore._identity.binding import Binder, make_binder
-from resultstore._identity.encoding import encode, length, short, token_of
+from resultstore._identity.encoding import LEAVES, TOKEN_LIMIT, encode, length, short, token_of
 from resultstore._identity.fingerprint import SCHEME, Fingerprint, dependencies_of, portable_of
 from resultstore._identity.kinds import defaults_of
 from resultstore._identity.names import innermost, name_of, place_of
@@ -36,7 +36,9 @@ _brief.maxlevel = 3
 class Form:
     """How a function's calls are spelled and keyed, as long as its signature stands. Never changed."""
 
-    __slots__ = ("_count", "_memos", "_order", "_signature", "_stand_ins", "bind", "binder", "name")
+    __slots__ = (
+        "_count", "_head", "_memos", "_order", "_parameters", "_signature", "_stand_ins", "bind", "binder", "name",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class Form:
             self.bind = self._bind_identified
         counted = [(i, short(encode(n))) for i, n in enumerate(binder.names) if n not in binder.ignored]
         self._order = tuple(sorted(counted, key=lambda pair: pair[1]))
+        self._parameters = tuple(parameter for _, parameter in self._order)
+        self._head = (b"", b"")
         self._count = b"A" + length(len(counted))
         defaults = dict(defaults_of(inner)) if signature else {}
         self._memos = {
@@ -77,9 +81,11 @@ class Form:
         encodings = []
         if self._memos:
             values = self._before_runs(values)
+        leaves = LEAVES
         for i, _ in self._order:
             try:
-                encodings.append(encode(values[i]))
+                leaf = leaves.get(type(values[i]))
+                encodings.append(encode(values[i]) if leaf is None else leaf(values[i]))
             except DigestError as error:
                 if self._is_sentinel(i, values[i]):
                     encodings.append(_DEFAULT)
@@ -129,10 +135,15 @@ class Form:
 
         With ``name``, an earlier name of the function, the key that the call had under that.
         """
-        parts = [_HEAD, encode(self.name if name is None else name), fingerprint, self._count]
-        for (_, parameter), encoding in zip(self._order, encodings, strict=True):
+        known, head = self._head
+        if known != fingerprint or name is not None:
+            head = b"".join((_HEAD, encode(self.name if name is None else name), fingerprint, self._count))
+            if name is None:
+                self._head = (fingerprint, head)
+        parts = [head]
+        for parameter, encoding in zip(self._parameters, encodings, strict=True):
             parts.append(parameter)
-            parts.append(short(encoding))
+            parts.append(encoding if len(encoding) < TOKEN_LIMIT else short(encoding))
         if self._stand_ins:
             parts.append(self._stand_in_digests())
         return blake3(b"".join(parts)).digest()

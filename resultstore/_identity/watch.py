@@ -199,8 +199,10 @@ class Watch:
 
     def stands(self) -> bool:
         """Say whether all is as it was."""
+        if self.looks_again:
+            return False
         try:
-            return not self.looks_again and self._stands()
+            return self._stands()
         except RuntimeError:  # another thread is filling what is looked at
             return False
 

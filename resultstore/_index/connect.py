@@ -25,6 +25,7 @@ from typing import Any
 
 from resultstore import _lifetime
 from resultstore._index import hot
+from resultstore._index.pulse import Pulse, open_pulse
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
@@ -32,11 +33,13 @@ FILE_NAME = "index.sqlite"
 _BUSY_S = 5.0
 _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
 _LOGGED = (-1, 0, 0)
-_inherited: list[sqlite3.Connection] = []
+_inherited: list[sqlite3.Connection | Pulse] = []
 
 
 _open_files: Counter[tuple[int, int]] = Counter()
 """How many connections this process has to each index file, by device and inode."""
+_pulses: dict[tuple[int, int], Pulse] = {}
+"""The pulses of index files that have connections."""
 
 
 class _Connection(sqlite3.Connection):
@@ -50,6 +53,8 @@ class _Connection(sqlite3.Connection):
             identity, self.identity = self.identity, None
             if identity is not None:
                 _open_files[identity] -= 1
+                if not _open_files[identity] and identity in _pulses:
+                    _pulses.pop(identity).close()
 
     def __del__(self) -> None:
         with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
@@ -173,6 +178,21 @@ class Connections:
             raise
         self._readers.append(connection)
         return rows
+
+    def pulse(self) -> Pulse | None:
+        """Return what tells of commits without asking SQLite; None where nothing was read yet, or not in WAL mode."""
+        with _lifetime.opening:
+            readers = self._readers[-1:]
+            identity = getattr(readers[0], "identity", None) if readers and self._guard is None else None
+            if identity is None:
+                return None
+            pulse = _pulses.get(identity)
+            if pulse is None:
+                with contextlib.suppress(OSError):
+                    pulse = open_pulse(self.path) if _identity(self.path) == identity else None
+                if pulse is not None:
+                    _pulses[identity] = pulse
+            return pulse
 
     def _discard(self, connection: sqlite3.Connection | None) -> None:
         with self._counting:
@@ -325,6 +345,8 @@ class Connections:
     def abandon(self) -> None:
         """Forget the connections of the parent process, in a forked child."""
         _inherited.extend((*self._readers, *filter(None, [self._writer])))
+        _inherited.extend(_pulses.values())
+        _pulses.clear()
         self._readers, self._writer = [], None
         self._renew()
 

@@ -12,6 +12,7 @@ from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, Payl
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
+from resultstore._index.recent import CallRow, Recent
 from resultstore.errors import BusyError
 from resultstore.eviction import LRU
 
@@ -21,20 +22,6 @@ _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
 _BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
 _VACUUM_PAGES = 128
-
-
-class CallRow(NamedTuple):
-    """What a hit reads of a call."""
-
-    id: int
-    state: str
-    kind: str | None
-    integer: int | None
-    number: float | None
-    text: str | None
-    leaf_count: int
-    checksum: bytes | None
-    created_at: float
 
 
 class Total(NamedTuple):
@@ -65,6 +52,7 @@ class Index:
         self.policy = LRU
         self._run_id: int | None = None
         self._run_generation = 0
+        self._recent = Recent(self.connections.pulse)
 
     def upgrade(self) -> None:
         """Bring an index of an older schema to ours, after a backup."""
@@ -77,9 +65,17 @@ class Index:
     # -- reading
 
     def fetch(self, key: bytes) -> CallRow | None:
-        """Return the call with this key, by one SELECT."""
-        rows = self.connections.query(hot.FETCH, {"key": key})
-        return CallRow(*rows[0]) if rows else None
+        """Return the call with this key, by one SELECT, or by none if it was read and nobody has committed since."""
+        recent = self._recent
+        row = recent.get(key)
+        if row is None:
+            page = recent.page()
+            rows = self.connections.query(hot.FETCH, {"key": key})
+            if rows:
+                row = CallRow(*rows[0])
+                if page is not None:
+                    recent.put(page, key, row)
+        return row
 
     def describe(self, call_id: int) -> tuple[float, dict[str, str]]:
         """Return how long a call took, in seconds, and its arguments in short."""
@@ -161,10 +157,12 @@ class Index:
         self, call: CallFacts, run: Callable[[], RunFacts], stands: Callable[[PayloadFacts], bool], journalled: bool
     ) -> tuple[int, Dropped]:
         run_id = self._run_id
+        page = self._recent.current
         with self.connections.transaction() as connection:
             if run_id is None:
                 run_id = changes.add_run(connection, run())
             added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
+        self._recent.turn(page, [call.key])
         self._run_id, self._run_generation = run_id, self.connections.generation
         return added
 
@@ -175,8 +173,10 @@ class Index:
 
     def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
         """Write accesses: (call, how often, when last), in the order of their last access."""
+        page = self._recent.current
         with self.connections.transaction() as connection:
             changes.touch_calls(connection, touches)
+        self._recent.turn(page, ())
 
     def victims(self, *, with_payload: bool) -> list[tuple[int, int]]:
         """Return the next calls to evict, in the order of the policy: (call, stored bytes)."""
@@ -273,6 +273,7 @@ class Index:
     def forget_run(self) -> None:
         """Introduce this process again at its next write: it is a forked child."""
         self._run_id = None
+        self._recent.forget()
 
     def close(self, *, writer: bool = True) -> None:
         """Close the connections; the writing one only for a caller that is alone with it."""
