@@ -130,8 +130,8 @@ class CallFacts:
     note: str | None
     result: ResultFacts | None
     checksum: bytes
-    children: tuple[int, ...] = ()
-    """The calls that this one made, by their numbers in the index."""
+    children: tuple[bytes, ...] = ()
+    """The keys of the calls that this one made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Computed:
     arguments: tuple[ArgumentFacts, ...]
     created_at: float
     duration: float
-    children: tuple[tuple[str, int], ...] = ()
+    children: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

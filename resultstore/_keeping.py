@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from resultstore import _environment
@@ -15,6 +16,7 @@ from resultstore._place import make_place
 from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._sizes import format_size
+from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.eviction import Budget
 from resultstore.formats.compression import WORTH_NBYTES
@@ -23,6 +25,10 @@ from resultstore.formats.registry import format_named
 
 Writing = Callable[[], contextlib.AbstractContextManager[None]]
 """Holds the write gate of an existing place."""
+
+
+_RECORD_NBYTES = 500
+_WAITING_NBYTES = 1_000_000
 
 
 class TooLargeError(Exception):
@@ -42,6 +48,7 @@ class Keeper:
         room: Room,
         loader: Loader,
         writing: Writing,
+        warn: Callable[[str, str, str], None],
     ) -> None:
         self._place = place
         self._limit = limit
@@ -51,13 +58,18 @@ class Keeper:
         self._room = room
         self._loader = loader
         self._writing = writing
+        self._warn = warn
+        self._is_at_it = 0
+        self.waiting = waiting_at(place)
+        """Results that are not written yet."""
 
     def refuse(self, computed: Computed, note: str) -> None:
         """Record that a call was computed and is not stored."""
         call = self._call_facts(computed, NOT_STORED, None, note)
         with self._writing():
             self._room.make(0)
-            self._index.add(call, _environment.describe_run, self._loader.stands, journalled=False)
+            self.write_waiting()
+            self._index.add([call], _environment.describe_run, self._loader.stands, journalled=False)
 
     def keep(
         self,
@@ -66,8 +78,8 @@ class Keeper:
         result: ResultFacts,
         options: CallOptions,
         note: str | None = None,
-    ) -> int:
-        """Store a result, with a note for people; return the call's number.
+    ) -> None:
+        """Store a result, with a note for people.
 
         Raises
         ------
@@ -75,9 +87,9 @@ class Keeper:
             If the result does not fit under the size limit.
         """
         try:
-            return self._keep(computed, parts, result, options, note, lean=True)
+            self._keep(computed, parts, result, options, note, lean=True)
         except PayloadGone:
-            return self._keep(computed, parts, result, options, note, lean=False)
+            self._keep(computed, parts, result, options, note, lean=False)
 
     def _keep(
         self,
@@ -88,10 +100,17 @@ class Keeper:
         note: str | None,
         *,
         lean: bool,
-    ) -> int:
-        make_place(self._place)
+    ) -> None:
         stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
+        if (
+            self.waiting.is_burst()
+            and computed.duration <= LONGEST_S
+            and all(p.facts.inline is not None for p in packed)
+        ):
+            self._let_wait(computed, parts, packed, result, note)
+            return
+        make_place(self._place)
         if self._limit is not None:
             nbytes, most = sum(p.facts.nbytes for p in packed), Budget(self._limit).largest
             if nbytes > most:
@@ -117,15 +136,12 @@ class Keeper:
                     published.append(name)
                     self._loader.written(name, state.signature)
                     payloads[i] = replace(payloads[i], file=name, disk_nbytes=state.disk_nbytes)
-                leaves = tuple(
-                    LeafFacts(i, part.leaf.path, facts, part.leaf.writeable)
-                    for i, (part, facts) in enumerate(zip(parts, payloads, strict=True))
-                )
-                call = self._call_facts(computed, STORED, replace(result, leaves=leaves), note)
+                call = self._stored_call(computed, parts, payloads, result, note)
                 in_files = any(p.inline is None for p in payloads)
                 if in_files:
                     self._journal.append(call)
-                call_id, dropped = self._index.add(call, _environment.describe_run, stands, journalled=in_files)
+                self.write_waiting()
+                dropped = self._index.add([call], _environment.describe_run, stands, journalled=in_files)
                 published.clear()
                 self._room.unlink(dropped.files)
         finally:
@@ -135,7 +151,54 @@ class Keeper:
                 with contextlib.suppress(Exception):
                     if not self._index.has_file(name):
                         self._blobs.delete(name)
-        return call_id
+
+    def _let_wait(
+        self, computed: Computed, parts: list[Part], packed: list[Packed], result: ResultFacts, note: str | None
+    ) -> None:
+        """Keep a small result of a short call in memory until some more have come."""
+        call = self._stored_call(computed, parts, [payload.facts for payload in packed], result, note)
+        nbytes = _RECORD_NBYTES + sum(part.facts.nbytes for part in parts) + len(result.text or "")
+        most_nbytes = _WAITING_NBYTES if self._limit is None else min(_WAITING_NBYTES, self._limit // 50)
+        if self.waiting.add(call, nbytes, most_nbytes, self.write_waiting):
+            self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Write the results that wait, in one transaction; where that cannot be done, tell it once a function."""
+        waiting = self.waiting
+        if not waiting or self._is_at_it == threading.get_ident():
+            return
+        calls: Sequence[CallFacts] = ()
+        try:
+            with self._writing():
+                self._is_at_it = threading.get_ident()
+                calls = waiting.take()
+                if calls:
+                    self._room.make(sum(_RECORD_NBYTES + _inline_nbytes(call) for call in calls))
+                    dropped = self._index.add(calls, _environment.describe_run, self._loader.stands, journalled=False)
+                    self._room.unlink(dropped.files)
+        except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
+            calls = calls or waiting.take()
+            for name in {call.function.name for call in calls}:
+                self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
+        finally:
+            self._is_at_it = 0
+            waiting.written(calls)
+
+    def _stored_call(
+        self,
+        computed: Computed,
+        parts: list[Part],
+        payloads: list[PayloadFacts],
+        result: ResultFacts,
+        note: str | None,
+    ) -> CallFacts:
+        if payloads:
+            leaves = tuple(
+                LeafFacts(i, part.leaf.path, facts, part.leaf.writeable)
+                for i, (part, facts) in enumerate(zip(parts, payloads, strict=True))
+            )
+            result = replace(result, leaves=leaves)
+        return self._call_facts(computed, STORED, result, note)
 
     def _pack_all(
         self, parts: list[Part], options: CallOptions, stands: Callable[[PayloadFacts], bool]
@@ -174,8 +237,12 @@ class Keeper:
             note=_untracked(computed) if note is None else note,
             result=result,
             checksum=checksum,
-            children=tuple({number for place, number in computed.children if place == self._place}),
+            children=tuple({key for place, key in computed.children if place == self._place}),
         )
+
+
+def _inline_nbytes(call: CallFacts) -> int:
+    return sum(len(leaf.payload.inline or b"") for leaf in (call.result.leaves if call.result else ()))
 
 
 def _untracked(computed: Computed) -> str | None:

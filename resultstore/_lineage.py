@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-_children: ContextVar[list[tuple[str, int]] | None] = ContextVar("resultstore_children", default=None)
+_children: ContextVar[list[tuple[str, bytes]] | None] = ContextVar("resultstore_children", default=None)
 
 
 @contextlib.contextmanager
-def running() -> Iterator[list[tuple[str, int]]]:
-    """Collect the cached calls made inside, of any store: (the store's place, the number there)."""
-    mine: list[tuple[str, int]] = []
+def running() -> Iterator[list[tuple[str, bytes]]]:
+    """Collect the cached calls made inside, of any store: (the store's place, the key)."""
+    mine: list[tuple[str, bytes]] = []
     token = _children.set(mine)
     try:
         yield mine
@@ -20,8 +20,8 @@ def running() -> Iterator[list[tuple[str, int]]]:
         _children.reset(token)
 
 
-def note(place: str, call_id: int) -> None:
+def note(place: str, key: bytes) -> None:
     """Tell the call that is being computed, if any, that it made this one."""
     children = _children.get()
     if children is not None:
-        children.append((place, call_id))
+        children.append((place, key))

@@ -86,8 +86,10 @@ class Vault:
         limit = settings.size_limit
         self._room = Room(limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped)
         self._keeper = Keeper(
-            self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing
-        )
+            self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
+            self.reporter.warn,
+        )  # fmt: skip
+        self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
         if "numpy" in sys.modules:
             # Now, while likely no other thread runs: a child forked in the middle of another thread's
             # import waits for that import for ever.
@@ -150,7 +152,7 @@ class Vault:
         except Exception as error:  # whatever a damaged or tampered store makes a library raise
             self._tell_unreadable(function, error)
             return MISS
-        self._touch(row.id)
+        self._touch(key, row.id)
         return value
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
@@ -196,9 +198,9 @@ class Vault:
 
     # -- accesses
 
-    def _touch(self, call_id: int) -> None:
+    def _touch(self, key: bytes, call_id: int) -> None:
         """Note an access; it is written later, with many others."""
-        _lineage.note(self.place, call_id)
+        _lineage.note(self.place, key)
         if not self._armed:
             self._arm()
         if self._accesses.note(call_id):
@@ -212,7 +214,8 @@ class Vault:
             util.Finalize(None, _lifetime.close_all, exitpriority=0)
 
     def flush(self, wait_s: float = GATE_WAIT_S) -> None:
-        """Write the accesses that wait; where that cannot be done they are dropped, for they are only counts."""
+        """Write results and accesses that wait; where that cannot be done they are lost, accesses without a word."""
+        self._keeper.write_waiting()
         if not self._accesses.any() or not self.index.connections.exists():
             return
         try:
@@ -245,14 +248,16 @@ class Vault:
             return value, False
         try:
             note = plain_text(str(value))[:NOTE_LENGTH] if raised else None
-            call_id = self._keeper.keep(computed, parts, result, options, note)
+            self._keeper.keep(computed, parts, result, options, note)
         except TooLargeError as error:
             self._refuse(computed, "too large", str(error))
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
             return value, False
-        _lineage.note(self.place, call_id)
+        _lineage.note(self.place, computed.key)
+        if not self._armed:
+            self._arm()
         logger.info("stored %s (%s)", name, format_size(sum(part.facts.nbytes for part in parts)))
         if options.mmap_mode is not None and not raised and maps_any(parts):
             return self._mapped(computed.key, options.mmap_mode, value), True
@@ -292,6 +297,7 @@ class Vault:
     def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> Dropped:
         """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
         with self._writing():
+            self._keeper.write_waiting()
             dropped = self.index.drop(call_ids, keep_record=keep_record, counted=counted)
             self._room.unlink(dropped.files)
             return dropped
@@ -340,6 +346,8 @@ class Vault:
 
     def pause(self, wait_s: float) -> bool:
         """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours."""
+        self._keeper.waiting.stop()
+        self._keeper.write_waiting()
         paused = self.gate.pause(wait_s)
         self.index.connections.pause(wait_s)
         return paused
@@ -349,11 +357,13 @@ class Vault:
         self.index.connections.resume()
         if paused:
             self.gate.resume()
+        self._keeper.waiting.resume()
 
     def abandon(self) -> None:
         """Start anew in a forked child: the parent writes its own accesses."""
         self._process = os.getpid()
         self._accesses.forget()
+        self._keeper.waiting.renew()
         self._armed = False
         self.gate.abandon()
         self.index.connections.abandon()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from blake3 import blake3
 
 from resultstore._facts import (
     CODE_KINDS,
     STORED,
+    ArgumentFacts,
     CallFacts,
     FunctionFacts,
     LeafFacts,
@@ -25,6 +28,9 @@ from resultstore._index import hot
 _NO_CHANGE = dict.fromkeys(
     ("file_nbytes", "inline_nbytes", "payloads", "access_sequence", "evictions", "file_calls", "journal_lines"), 0
 )
+
+
+_NO_RESULT = ResultFacts("none")
 
 
 class PayloadGone(LookupError):
@@ -42,79 +48,114 @@ class Dropped:
     """Disk bytes of files and inline payloads."""
 
 
-def add_call(
-    connection: sqlite3.Connection,
-    call: CallFacts,
-    run_id: int,
-    stands: Callable[[PayloadFacts], bool],
-    *,
-    journalled: bool,
-) -> tuple[int, Dropped]:
-    """Write a call, its arguments and its result; return its number and what it made superfluous.
+class Additions:
+    """Calls that are written in one transaction, with their arguments and results.
 
     Equal payloads that still stand are shared; ``stands`` says whether a payload's file is in place.
+    What many calls have in common is looked up, and summed up, once.
     """
-    change = dict(_NO_CHANGE)
-    dropped = Dropped()
-    function_id, version_id = _version(connection, call.function, call.created_at)
-    result = call.result or ResultFacts("none")
-    stored = call.state == STORED
-    row = {
-        "key": call.key,
-        "state": call.state,
-        "kind": result.kind if stored else None,
-        "integer": result.integer,
-        "number": result.number,
-        "text": result.text,
-        "leaf_count": len(result.leaves),
-        "checksum": call.checksum if stored else None,
-        "version_id": version_id,
-        "run_id": run_id,
-        "created_at": call.created_at,
-        "duration": call.duration,
-        "nbytes": _stored_nbytes(result) if stored else 0,
-        "accessed_at": call.created_at,
-        "access_count": 0,
-        "access_sequence": _next_sequence(connection),
-        "note": call.note,
-    }
-    change["access_sequence"] += 1
-    change["journal_lines"] += journalled
-    found = connection.execute(hot.FIND_CALL, {"key": call.key}).fetchone()
-    old_payloads: list[tuple[int, str | None, int, int | None]] = []
-    if found is None:
-        call_id = connection.execute(hot.ADD_CALL, row).lastrowid or 0
-    else:
-        call_id, row["access_count"] = found
+
+    def __init__(self, connection: sqlite3.Connection, run_id: int, stands: Callable[[PayloadFacts], bool]) -> None:
+        self.dropped = Dropped()
+        """What the calls have made superfluous."""
+        self._connection = connection
+        self._run_id = run_id
+        self._stands = stands
+        self._change = dict(_NO_CHANGE)
+        self._sequence = _next_sequence(connection)
+        self._versions: dict[tuple[str, bytes, bytes], tuple[int, int]] = {}
+        self._misses: Counter[int] = Counter()
+
+    def add(self, call: CallFacts, *, journalled: bool) -> None:
+        """Write a call; what it has computed before becomes a past computation."""
+        connection, change, facts = self._connection, self._change, call.function
+        name = (facts.name, facts.fingerprint, facts.code)
+        ids = self._versions.get(name)
+        if ids is None:
+            ids = self._versions[name] = _version(connection, facts, call.created_at)
+        function_id, version_id = ids
+        result = call.result or _NO_RESULT
+        stored = call.state == STORED
+        row: dict[str, Any] = {
+            "key": call.key,
+            "state": call.state,
+            "kind": result.kind if stored else None,
+            "integer": result.integer,
+            "number": result.number,
+            "text": result.text,
+            "leaf_count": len(result.leaves),
+            "checksum": call.checksum if stored else None,
+            "version_id": version_id,
+            "run_id": self._run_id,
+            "created_at": call.created_at,
+            "duration": call.duration,
+            "nbytes": _stored_nbytes(result) if stored else 0,
+            "accessed_at": call.created_at,
+            "access_count": 0,
+            "access_sequence": self._sequence + change["access_sequence"],
+            "note": call.note,
+        }
+        change["access_sequence"] += 1
+        change["journal_lines"] += journalled
+        added = connection.execute(hot.ADD_CALL, row)
+        old_payloads: list[tuple[int, str | None, int, int | None]] = []
+        if added.rowcount:
+            call_id = added.lastrowid or 0
+        else:
+            call_id, old_payloads = self._replace(row)
+        connection.executemany(hot.ADD_ARGUMENT, [_argument_row(call_id, argument) for argument in call.arguments])
+        has_file = False
+        for leaf in result.leaves:
+            payload_id, in_file = _lean_or_add(connection, leaf, self._stands, change, self.dropped)
+            has_file |= in_file
+            connection.execute(
+                hot.ADD_LEAF,
+                {
+                    "call_id": call_id,
+                    "position": leaf.position,
+                    "payload_id": payload_id,
+                    "path": leaf.path,
+                    "writeable": leaf.writeable,
+                },
+            )
+        change["file_calls"] += has_file
+        _drop_payloads(connection, old_payloads, change, self.dropped)
+        for key in call.children:
+            if key != call.key:
+                connection.execute(hot.ADD_NESTING, {"parent_id": call_id, "child_key": key})
+        self._misses[function_id] += 1
+
+    def _replace(self, row: dict[str, Any]) -> tuple[int, list[tuple[int, str | None, int, int | None]]]:
+        """Change the row of a call that is known already; return its number and the payloads that it had."""
+        connection = self._connection
+        call_id, row["access_count"] = connection.execute(hot.FIND_CALL, {"key": row["key"]}).fetchone()
         connection.execute(hot.KEEP_COMPUTATION, {"id": call_id})
         connection.execute(hot.CHANGE_CALL, row | {"id": call_id})
         old_payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
         connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
         connection.execute(hot.DROP_ARGUMENTS, {"call_id": call_id})
-        change["file_calls"] -= any(p[1] is not None for p in old_payloads)
-    connection.executemany(hot.ADD_ARGUMENT, ({"call_id": call_id, **asdict(a)} for a in call.arguments))
-    has_file = False
-    for leaf in result.leaves:
-        payload_id, in_file = _lean_or_add(connection, leaf, stands, change, dropped)
-        has_file |= in_file
-        connection.execute(
-            hot.ADD_LEAF,
-            {
-                "call_id": call_id,
-                "position": leaf.position,
-                "payload_id": payload_id,
-                "path": leaf.path,
-                "writeable": leaf.writeable,
-            },
-        )
-    change["file_calls"] += has_file
-    _drop_payloads(connection, old_payloads, change, dropped)
-    connection.executemany(
-        hot.ADD_NESTING, ({"parent_id": call_id, "child_id": c} for c in call.children if c != call_id)
-    )
-    connection.execute(hot.COUNT_MISS, {"id": function_id})
-    connection.execute(hot.CHANGE_TOTAL, change)
-    return call_id, dropped
+        self._change["file_calls"] -= any(p[1] is not None for p in old_payloads)
+        return call_id, old_payloads
+
+    def finish(self) -> None:
+        """Bring the sums up to date."""
+        for function_id, count in self._misses.items():
+            self._connection.execute(hot.COUNT_MISSES, {"id": function_id, "count": count})
+        self._connection.execute(hot.CHANGE_TOTAL, self._change)
+
+
+def _argument_row(call_id: int, argument: ArgumentFacts) -> dict[str, Any]:
+    # By hand: `asdict` copies deeply, which took as long as writing the row.
+    return {
+        "call_id": call_id,
+        "position": argument.position,
+        "name": argument.name,
+        "kind": argument.kind,
+        "number": argument.number,
+        "text": argument.text,
+        "token": argument.token,
+        "summary": argument.summary,
+    }
 
 
 def _stored_nbytes(result: ResultFacts) -> int:

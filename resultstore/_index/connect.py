@@ -20,7 +20,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from resultstore import _lifetime
@@ -91,6 +91,8 @@ class Connections:
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._inode = 0
+        self.before_query: Callable[[], None] = _do_nothing
+        """Called before a question that results which wait to be written would change the answer to."""
         self.generation = 0
         """Counts the index files that this object has written to."""
         self._guard: tuple[int, int, int] | None = None
@@ -145,7 +147,12 @@ class Connections:
     # -- reading
 
     def query(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a SELECT and return its rows; no rows while there is no index."""
+        """Run a SELECT and return its rows, those of calls that wait included; no rows while there is no index."""
+        self.before_query()
+        return self.rows(sql, parameters)
+
+    def rows(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a SELECT and return its rows as they are written by now."""
         if self._paused:
             self._resumed.wait(_BUSY_S)
         try:
@@ -166,13 +173,13 @@ class Connections:
             if self._guard is not None and self._guard != self._guard_state():
                 self._discard(connection)
                 self._guard = None
-                return self.query(sql, parameters)
+                return self.rows(sql, parameters)
         except sqlite3.Error:
             self._discard(connection)
             if self._guard is None:
                 raise
             self._guard = None  # somebody writes after all: the error may be of our own making
-            return self.query(sql, parameters)
+            return self.rows(sql, parameters)
         except BaseException:
             self._discard(connection)
             raise
@@ -349,6 +356,10 @@ class Connections:
         _pulses.clear()
         self._readers, self._writer = [], None
         self._renew()
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _check_regular(path: str) -> None:

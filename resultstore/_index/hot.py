@@ -78,7 +78,8 @@ ADD_CALL = (
     "INSERT INTO call (\"key\", state, kind, integer, number, text, leaf_count, checksum, version_id, "
     "run_id, created_at, duration, nbytes, accessed_at, access_count, access_sequence, note) VALUES "
     "(:key, :state, :kind, :integer, :number, :text, :leaf_count, :checksum, :version_id, :run_id, "
-    ":created_at, :duration, :nbytes, :accessed_at, :access_count, :access_sequence, :note)"
+    ":created_at, :duration, :nbytes, :accessed_at, :access_count, :access_sequence, :note) ON CONFLICT "
+    "(\"key\") DO NOTHING"
 )
 CHANGE_CALL = (
     "UPDATE call SET state=:state, kind=:kind, integer=:integer, number=:number, text=:text, "
@@ -101,9 +102,9 @@ ADD_LEAF = (
 )
 ADD_NESTING = (
     "INSERT INTO nesting (parent_id, child_id) SELECT :parent_id AS anon_1, call.id FROM call WHERE "
-    "call.id = :child_id ON CONFLICT DO NOTHING"
+    "call.\"key\" = :child_key ON CONFLICT DO NOTHING"
 )
-COUNT_MISS = "UPDATE function SET misses=(function.misses + 1) WHERE function.id = :id"
+COUNT_MISSES = "UPDATE function SET misses=(function.misses + :count) WHERE function.id = :id"
 CHANGE_TOTAL = (
     "UPDATE total SET file_nbytes=(total.file_nbytes + :file_nbytes), inline_nbytes=(total.inline_nbytes "
     "+ :inline_nbytes), payloads=(total.payloads + :payloads), access_sequence=(total.access_sequence + "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
@@ -53,6 +53,12 @@ class Index:
         self._run_id: int | None = None
         self._run_generation = 0
         self._recent = Recent(self.connections.pulse)
+        self._waiting: Container[bytes] = ()
+
+    def follow(self, waiting: Container[bytes], write: Callable[[], None]) -> None:
+        """Have the calls that wait written before anything is asked that they would be an answer to."""
+        self._waiting = waiting
+        self.connections.before_query = write
 
     def upgrade(self) -> None:
         """Bring an index of an older schema to ours, after a backup."""
@@ -69,8 +75,10 @@ class Index:
         recent = self._recent
         row = recent.get(key)
         if row is None:
+            if key in self._waiting:
+                self.connections.before_query()
             page = recent.page()
-            rows = self.connections.query(hot.FETCH, {"key": key})
+            rows = self.connections.rows(hot.FETCH, {"key": key})
             if rows:
                 row = CallRow(*rows[0])
                 if page is not None:
@@ -134,37 +142,35 @@ class Index:
 
     def add(
         self,
-        call: CallFacts,
+        calls: Sequence[CallFacts],
         run: Callable[[], RunFacts],
         stands: Callable[[PayloadFacts], bool],
         *,
         journalled: bool,
-    ) -> tuple[int, Dropped]:
-        """Write a call in one transaction; return its number and what it made superfluous.
+    ) -> Dropped:
+        """Write calls in one transaction; return what they made superfluous.
 
         Raises
         ------
         PayloadGone
-            If the call leans on an equal payload that no longer stands.
+            If a call leans on an equal payload that no longer stands.
         """
         self._refuse_when_blocked()
         self.connections.writer()
         if self._run_generation != self.connections.generation:
             self._run_id = None  # another index than the one that knows this process
-        return self._add(call, run, stands, journalled)
-
-    def _add(
-        self, call: CallFacts, run: Callable[[], RunFacts], stands: Callable[[PayloadFacts], bool], journalled: bool
-    ) -> tuple[int, Dropped]:
         run_id = self._run_id
         page = self._recent.current
         with self.connections.transaction() as connection:
             if run_id is None:
                 run_id = changes.add_run(connection, run())
-            added = changes.add_call(connection, call, run_id, stands, journalled=journalled)
-        self._recent.turn(page, [call.key])
+            additions = changes.Additions(connection, run_id, stands)
+            for call in calls:
+                additions.add(call, journalled=journalled)
+            additions.finish()
+        self._recent.turn(page, [call.key for call in calls])
         self._run_id, self._run_generation = run_id, self.connections.generation
-        return added
+        return additions.dropped
 
     def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float) -> None:
         """Note that a version takes over the results of others."""

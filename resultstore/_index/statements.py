@@ -36,6 +36,12 @@ def _insert(table: Any, *columns: str) -> Any:
     return insert(table).values({name: p(name) for name in columns})
 
 
+def _add_if_new(table: Any, *columns: str) -> Any:
+    return (
+        sqlite_insert(table).values({name: p(name) for name in columns}).on_conflict_do_nothing(index_elements=["key"])
+    )
+
+
 def _columns(table: Any, *names: str) -> list[Any]:
     return [table.c[name] for name in names]
 
@@ -147,7 +153,7 @@ STATEMENTS: dict[str, Any] = {
             call.c.id == p("id")
         ),
     ),
-    "ADD_CALL": _insert(call, "key", *_RESULT, *_ACCESS),
+    "ADD_CALL": _add_if_new(call, "key", *_RESULT, *_ACCESS),
     "CHANGE_CALL": update(call).where(call.c.id == p("id")).values({n: p(n) for n in (*_RESULT, *_ACCESS)}),
     "ADD_ARGUMENT": _insert(argument, *(c.name for c in argument.c)),
     "ADD_PAYLOAD": _insert(payload, *_PAYLOAD),
@@ -155,10 +161,10 @@ STATEMENTS: dict[str, Any] = {
     "ADD_NESTING": sqlite_insert(nesting)
     .from_select(
         ["parent_id", "child_id"],
-        select(p("parent_id", type_=call.c.id.type), call.c.id).where(call.c.id == p("child_id")),
+        select(p("parent_id", type_=call.c.id.type), call.c.id).where(call.c.key == p("child_key")),
     )
     .on_conflict_do_nothing(),
-    "COUNT_MISS": update(function).where(function.c.id == p("id")).values(misses=function.c.misses + literal(1)),
+    "COUNT_MISSES": update(function).where(function.c.id == p("id")).values(misses=function.c.misses + p("count")),
     "CHANGE_TOTAL": update(total).values(
         {c.name: c + p(c.name) for c in total.c if c.name != "id"},
     ),

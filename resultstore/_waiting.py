@@ -1,0 +1,136 @@
+"""Results of short calls on their way to the index: in a burst of them, many are written in one transaction.
+
+A commit costs as much for one call as for twenty: some ten pages of the log, two system calls each. So when short
+calls come thick and fast, their results wait in memory, for 20 ms at most, and are written together. What asks the
+index for more than one call's row writes them first, as do closing, forking, sending a store and the end of the
+process; only a process that is killed loses what was waiting, which took it 20 ms to compute.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+
+from resultstore import _lifetime
+from resultstore._facts import CallFacts
+
+LONGEST_S = 0.002
+"""A call that took longer is written at once: there, a transaction of its own does not count."""
+MOST_S = 0.02
+"""How long results wait at most, while the process runs."""
+_BURST_CALLS, _BURST_GAP_S = 32, 0.02
+"""A burst is this many calls in a row, each so soon after the one before."""
+_IDLE_S = 0.2
+
+
+class Waiting:
+    """The results of one place that wait in this process, whichever of its stores computed them."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: what waits is the parent's to write, and its thread is not here."""
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._calls: dict[bytes, CallFacts] = {}
+        self._writing: dict[bytes, CallFacts] = {}
+        self._nbytes = 0
+        self._since = self._last = 0.0
+        self._run = 0
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        self._write: Callable[[], Callable[[], None] | None] = lambda: None
+
+    def __bool__(self) -> bool:
+        return bool(self._calls or self._writing)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._calls or key in self._writing
+
+    def is_burst(self) -> bool:
+        """Count a result that is about to be kept; say whether it is one of many in short time."""
+        now = time.monotonic()
+        self._run = self._run + 1 if now - self._last < _BURST_GAP_S else 0
+        self._last = now
+        return self._run >= _BURST_CALLS
+
+    def add(self, call: CallFacts, nbytes: int, most_nbytes: int, write: Callable[[], None]) -> bool:
+        """Let a result wait, for ``write`` to write it; say whether it is time to do so."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._calls:
+                self._since = now
+                self._write = weakref.WeakMethod(write)
+                self._watch()
+            self._calls[call.key] = call
+            self._nbytes += nbytes
+            return now - self._since >= MOST_S or self._nbytes >= most_nbytes
+
+    def take(self) -> Sequence[CallFacts]:
+        """Return what waits, oldest first, to be written now by the caller, who calls `written` in the end."""
+        with self._lock:
+            calls, self._calls, self._nbytes = self._calls, {}, 0
+            self._writing |= calls
+        return list(calls.values())
+
+    def written(self, calls: Sequence[CallFacts]) -> None:
+        """Say that calls are in the index now, or lost."""
+        with self._lock:
+            for call in calls:
+                self._writing.pop(call.key, None)
+
+    # -- the thread that writes what is left when a burst is over
+
+    def _watch(self) -> None:
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._run_thread, name="resultstore-writer", daemon=True)
+            self._thread.start()
+        else:
+            self._changed.notify()
+
+    def _run_thread(self) -> None:
+        while True:
+            with self._lock:
+                if not self._calls and (self._stopped or not self._changed.wait(_IDLE_S)) and not self._calls:
+                    self._thread = None
+                    return
+                # Twice the time, so that it finds nothing to do as long as the burst goes on.
+                wait_s = self._since + 2 * MOST_S - time.monotonic()
+                if wait_s > 0 and not self._stopped:
+                    self._changed.wait(wait_s)
+                due = bool(self._calls) and (self._stopped or time.monotonic() - self._since >= 2 * MOST_S)
+                write = self._write()
+            if due:
+                if write is None:  # its store is gone, and has written what it could
+                    self._calls.clear()
+                else:
+                    write()
+
+    def stop(self) -> None:
+        """End the thread: a fork is coming, which should find none."""
+        with self._lock:
+            self._stopped = True
+            thread = self._thread
+            self._changed.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def resume(self) -> None:
+        """Allow a thread again."""
+        with self._lock:
+            self._stopped = False
+
+
+_at: weakref.WeakValueDictionary[str, Waiting] = weakref.WeakValueDictionary()
+
+
+def waiting_at(place: str) -> Waiting:
+    """Return what waits for a place, the same for all stores of this process."""
+    with _lifetime.opening:
+        waiting = _at.get(place)
+        if waiting is None:
+            waiting = _at[place] = Waiting()
+        return waiting
