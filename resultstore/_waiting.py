@@ -47,7 +47,7 @@ class Waiting:
     def __bool__(self) -> bool:
         return bool(self._calls or self._writing)
 
-    def __contains__(self, key: bytes) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._calls or key in self._writing
 
     def is_burst(self) -> bool:

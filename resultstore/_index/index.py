@@ -53,9 +53,9 @@ class Index:
         self._run_id: int | None = None
         self._run_generation = 0
         self._recent = Recent(self.connections.pulse)
-        self._waiting: Container[bytes] = ()
+        self._waiting: Container[object] = ()
 
-    def follow(self, waiting: Container[bytes], write: Callable[[], None]) -> None:
+    def follow(self, waiting: Container[object], write: Callable[[], None]) -> None:
         """Have the calls that wait written before anything is asked that they would be an answer to."""
         self._waiting = waiting
         self.connections.before_query = write
