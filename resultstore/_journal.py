@@ -14,9 +14,9 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._facts import CallFacts
 
 FILE_NAME = "journal.jsonl"
@@ -84,13 +84,15 @@ class Journal:
 def _record(call: CallFacts) -> dict[str, Any]:
     function = {name: getattr(call.function, name) for name in _OF_FUNCTION}
     # Without the sources of the function and its helpers, which would be many times the rest of a line.
-    record = asdict(replace(call, function=None))  # type: ignore[arg-type]
+    record = {**vars(call), "function": function}
     del record["children"]
-    return _plain(record | {"function": function})  # type: ignore[no-any-return]
+    return _plain(record)  # type: ignore[no-any-return]
 
 
 def _plain(part: Any) -> Any:
     """Return a value that JSON takes: digests in hex, payload bytes in base64."""
+    if isinstance(part, Data):
+        part = vars(part)
     if isinstance(part, dict):
         return {
             name: base64.b64encode(value).decode() if name == "inline" and value is not None else _plain(value)

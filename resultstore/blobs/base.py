@@ -6,16 +6,16 @@ import mmap
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from resultstore._data import Data
 
 Buffer = bytes | bytearray | memoryview
 
 _NAME = re.compile(r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class BlobState:
+class BlobState(Data):
     """What a blob store knows of a blob without reading it."""
 
     nbytes: int

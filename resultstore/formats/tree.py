@@ -18,9 +18,9 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from resultstore._data import Data
 from resultstore.errors import DamagedError, StoreError, UnstorableError
 from resultstore.formats import adapters, pickled
 from resultstore.formats.atoms import ATOMS, BYTES_LEAF_NBYTES, INT_TEXT_BITS, NotPlainError, atom, is_unicode
@@ -28,8 +28,7 @@ from resultstore.formats.iterators import is_iterator, what_to_do
 from resultstore.formats.registry import format_named
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Data):
     """A value to be stored on its own."""
 
     value: Any
@@ -38,8 +37,7 @@ class Leaf:
     writeable: bool = True
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Data, frozen=False):
     """A result taken apart."""
 
     kind: str
@@ -48,7 +46,7 @@ class Tree:
     one of both, of an exception that was raised (see `resultstore.formats.raised`)."""
     value: Any = None
     """The scalar, the JSON text, or the pickle's bytes."""
-    leaves: list[Leaf] = field(default_factory=list)
+    leaves: Sequence[Leaf] = ()
 
 
 def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
@@ -130,8 +128,7 @@ def _ndarray() -> Any:
 # -- taking apart ------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Data, frozen=False):
     """A container whose parts are being visited."""
 
     head: list[Any]
