@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -216,6 +215,8 @@ def accept_versions(
 
 def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
     """Write the facts of this process; return its number."""
+    import json
+
     row = vars(run) | {"packages": json.dumps(run.packages)}
     return connection.execute(hot.ADD_RUN, row).lastrowid or 0
 
