@@ -4,13 +4,13 @@ Decorate a function and its results persist; a SQL index beside them records eve
 can ask what has been computed, from what, and when, and so that the disk does not fill up.
 """
 
+from typing import TYPE_CHECKING
+
 from resultstore._function import CachedFunction
 from resultstore._identity.encoding import digest
 from resultstore._identity.registered import register_digest, unregister_digest
 from resultstore._shelf import Reference
 from resultstore._store import Store
-from resultstore._upkeep import FunctionStats, Problem, Stats
-from resultstore.change import Change
 from resultstore.errors import (
     BusyError,
     CacheWarning,
@@ -24,9 +24,13 @@ from resultstore.errors import (
     StoreError,
     UnstorableError,
 )
-from resultstore.explain import Explanation
-from resultstore.record import Record, Records, Summary
-from resultstore.version import Version, Versions
+
+if TYPE_CHECKING:
+    from resultstore._upkeep import FunctionStats, Problem, Stats
+    from resultstore.change import Change
+    from resultstore.explain import Explanation
+    from resultstore.record import Record, Records, Summary
+    from resultstore.version import Version, Versions
 
 __version__ = "0.1.0"
 
@@ -59,3 +63,25 @@ __all__ = [
     "register_digest",
     "unregister_digest",
 ]
+
+# What a script that only hits needs none of is imported when it is first asked for: a third of the start.
+_LATE = {
+    **dict.fromkeys(("FunctionStats", "Problem", "Stats"), "_upkeep"),
+    "Change": "change",
+    "Explanation": "explain",
+    **dict.fromkeys(("Record", "Records", "Summary"), "record"),
+    **dict.fromkeys(("Version", "Versions"), "version"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

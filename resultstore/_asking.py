@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resultstore import _aliases, _explaining, _upkeep, _versions
+from resultstore import _aliases
 from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
 from resultstore._settings import CallOptions, parse_mmap_mode
 from resultstore._shelf import Reference, missing, parse_key
-from resultstore._upkeep import Stats
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError, StoreError
-from resultstore.explain import Explanation
 from resultstore.formats.raised import Raised
-from resultstore.query import Query
-from resultstore.record import Record, Records
-from resultstore.version import Version
+
+if TYPE_CHECKING:  # a script that only hits needs none of these, and their classes cost its start
+    from resultstore._upkeep import Stats
+    from resultstore.explain import Explanation
+    from resultstore.record import Record, Records
+    from resultstore.version import Version
 
 
 class Asking:
@@ -60,6 +61,9 @@ class Asking:
         >>> records.first().load()
         9
         """
+        from resultstore.query import Query
+        from resultstore.record import Records
+
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
             arguments = function._sought(arguments)
@@ -100,6 +104,8 @@ class Asking:
         if self._vault is None:
             return None
         from resultstore._index.select import CallSelect
+        from resultstore.query import Query
+        from resultstore.record import Records
 
         self._vault.flush()
         wanted = Query(key=parsed)
@@ -130,6 +136,9 @@ class Asking:
         miss: evicted by reduce_size
         ...square(x=3), version 1, computed ... UTC in ..., evicted
         """
+        from resultstore import _explaining
+        from resultstore.record import Record
+
         key = record.key if isinstance(record, (Record, Reference)) else record
         return _explaining.explain_record(self._vault, self._load, parse_key(key))
 
@@ -193,6 +202,8 @@ class Asking:
             return 0
         if function._vault is None or function._vault.place != self._vault.place:
             raise OptionError("function", function, "its results lie in another store: ask that one")
+        from resultstore import _versions
+
         present = function._present(strict=True)
         count = _versions.accept(self._vault, present, from_version, reason)
         _aliases.forget_all()
@@ -212,7 +223,9 @@ class Asking:
         >>> stats.hits, stats.misses, stats.evictions
         (1, 1, 0)
         """
-        return Stats() if self._vault is None else _upkeep.stats(self._vault)
+        from resultstore import _upkeep
+
+        return _upkeep.Stats() if self._vault is None else _upkeep.stats(self._vault)
 
 
 class _Nothing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from resultstore._data import Data
 
 STORED, EVICTED, NOT_STORED = "stored", "evicted", "not stored"
 STATES = (STORED, EVICTED, NOT_STORED)
@@ -17,8 +17,7 @@ def plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class DependencyFacts:
+class DependencyFacts(Data):
     """One thing that a function's behaviour depends on, by itself: without what it depends on in turn."""
 
     name: str
@@ -32,8 +31,7 @@ class DependencyFacts:
     """The source of code, a short text of a value, a distribution's version."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionFacts:
+class FunctionFacts(Data):
     """A function version."""
 
     name: str
@@ -52,8 +50,7 @@ class FunctionFacts:
     dependencies: tuple[DependencyFacts, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentFacts:
+class ArgumentFacts(Data):
     """One argument of a call, as it was before the function ran."""
 
     position: int
@@ -68,8 +65,7 @@ class ArgumentFacts:
     """A short text for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadFacts:
+class PayloadFacts(Data):
     """The stored bytes of one leaf."""
 
     digest: bytes
@@ -93,8 +89,7 @@ class PayloadFacts:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LeafFacts:
+class LeafFacts(Data):
     """Where one leaf stands in a result."""
 
     position: int
@@ -103,8 +98,7 @@ class LeafFacts:
     writeable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ResultFacts:
+class ResultFacts(Data):
     """A result as the index keeps it: a scalar, or a skeleton with leaves."""
 
     kind: str
@@ -117,8 +111,7 @@ class ResultFacts:
     leaves: tuple[LeafFacts, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(Data):
     """One call, ready to be written."""
 
     key: bytes
@@ -134,8 +127,7 @@ class CallFacts:
     """The keys of the calls that this one made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(Data):
     """A call that has just been computed."""
 
     key: bytes
@@ -146,8 +138,7 @@ class Computed:
     children: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(Data):
     """The process that computed."""
 
     started_at: float
@@ -158,4 +149,4 @@ class RunFacts:
     python: str
     platform: str
     boot: str
-    packages: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str]

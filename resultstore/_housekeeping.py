@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from resultstore import _upkeep, _versions
 from resultstore._report import logger
 from resultstore._sizes import parse_age, parse_size
-from resultstore._upkeep import Problem
 from resultstore._vault import Vault
 from resultstore.errors import OptionError
-from resultstore.eviction import Limits
-from resultstore.query import Query
+
+if TYPE_CHECKING:  # what keeps order is imported when it is asked to, not at every start
+    from resultstore._upkeep import Problem
 
 
 class Housekeeping:
@@ -37,11 +36,13 @@ class Housekeeping:
         if self._vault is None:
             return 0
         from resultstore._index.select import CallSelect
+        from resultstore._upkeep import drop_in_batches
+        from resultstore.query import Query
 
         self._vault.flush()
         ids = CallSelect(self._vault.index.connections, Query()).ids()
         logger.info("clearing %d calls", len(ids))
-        return _upkeep.drop_in_batches(self._vault, ids)
+        return drop_in_batches(self._vault, ids)
 
     def clear_function(self, name: str, place: str = "", fingerprint: bytes | None = None) -> int:
         """Remove all calls of a function by its name; return how many went.
@@ -65,11 +66,12 @@ class Housekeeping:
         if self._vault is None:
             return 0
         from resultstore._index.select import version_call_ids
+        from resultstore._upkeep import drop_in_batches
 
         self._vault.flush()
         ids = version_call_ids(self._vault.index.connections, name, place, fingerprint)
         logger.info("clearing %d calls of %s", len(ids), name)
-        return _upkeep.drop_in_batches(self._vault, ids)
+        return drop_in_batches(self._vault, ids)
 
     def prune(
         self, versions: str = "old", older_than: timedelta | float | str | None = None, dry_run: bool = False
@@ -110,6 +112,8 @@ class Housekeeping:
         older_s = None if older_than is None else parse_age(older_than, "older_than")
         if self._vault is None:
             return 0
+        from resultstore import _versions
+
         present = [function._present() for function in _versions.functions_at(self._vault.place)]
         return _versions.prune(self._vault, present, older_s, dry_run=dry_run)
 
@@ -150,12 +154,15 @@ class Housekeeping:
         >>> store.find(square).first().state
         'evicted'
         """
+        from resultstore._upkeep import reduce_size
+        from resultstore.eviction import Limits
+
         limits = Limits(
             None if bytes_limit is None else parse_size(bytes_limit, "bytes_limit", bare_is_binary=True),
             _check_items(items_limit),
             None if age_limit is None else parse_age(age_limit, "age_limit"),
         )
-        return 0 if self._vault is None else _upkeep.reduce_size(self._vault, limits)
+        return 0 if self._vault is None else reduce_size(self._vault, limits)
 
     def verify(self, fix: bool = False) -> list[Problem]:
         """Compare index and payloads both ways, read everything once, and count the sums again.
@@ -176,7 +183,9 @@ class Housekeeping:
         >>> store.verify()
         []
         """
-        return [] if self._vault is None else _upkeep.verify(self._vault, fix=fix)
+        from resultstore._upkeep import verify
+
+        return [] if self._vault is None else verify(self._vault, fix=fix)
 
     def close(self) -> None:
         """Write the access counts that wait and close all files. The next use opens them again.

@@ -8,15 +8,13 @@ key, function, arguments, the result's skeleton, its leaves' facts, and small le
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
-import json
 import os
-import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._facts import CallFacts
 
 FILE_NAME = "journal.jsonl"
@@ -84,16 +82,18 @@ class Journal:
 def _record(call: CallFacts) -> dict[str, Any]:
     function = {name: getattr(call.function, name) for name in _OF_FUNCTION}
     # Without the sources of the function and its helpers, which would be many times the rest of a line.
-    record = asdict(replace(call, function=None))  # type: ignore[arg-type]
+    record = {**vars(call), "function": function}
     del record["children"]
-    return _plain(record | {"function": function})  # type: ignore[no-any-return]
+    return _plain(record)  # type: ignore[no-any-return]
 
 
 def _plain(part: Any) -> Any:
     """Return a value that JSON takes: digests in hex, payload bytes in base64."""
+    if isinstance(part, Data):
+        part = vars(part)
     if isinstance(part, dict):
         return {
-            name: base64.b64encode(value).decode() if name == "inline" and value is not None else _plain(value)
+            name: _base64(value) if name == "inline" and value is not None else _plain(value)
             for name, value in part.items()
         }
     if isinstance(part, (list, tuple)):
@@ -103,15 +103,23 @@ def _plain(part: Any) -> Any:
     return part
 
 
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
 def _line(record: dict[str, Any]) -> bytes:
+    import json
+
     text = json.dumps(record, separators=(",", ":")).encode("ascii")
-    return b"\n%08x %s\n" % (zlib.crc32(text), text)
+    return b"\n%08x %s\n" % (binascii.crc32(text), text)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    import json
+
     text = line.rstrip(b"\n")[9:]
     try:
-        if int(line[:8], 16) != zlib.crc32(text):
+        if int(line[:8], 16) != binascii.crc32(text):
             return None
         record = json.loads(text)
     except ValueError:

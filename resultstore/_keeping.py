@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from resultstore import _environment
+from resultstore._data import replace
 from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts
 from resultstore._index.index import CallRow, Index, PayloadGone
 from resultstore._journal import Journal

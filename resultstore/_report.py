@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import os
 import sys
 import warnings
+from typing import Any
 
 from resultstore.errors import CacheWarning
 
-logger = logging.getLogger("resultstore")
-logger.addHandler(logging.NullHandler())
+
+class _Logger:
+    """The logger called ``"resultstore"``, from the moment on that anybody has imported `logging`.
+
+    Before that nobody can hear it; and importing it costs as much as opening a store and hitting in it.
+    """
+
+    def __init__(self) -> None:
+        self.debug = functools.partial(self._say, "debug")
+        self.info = functools.partial(self._say, "info")
+
+    def _say(self, level: str, message: str, *args: Any) -> None:
+        logging = sys.modules.get("logging")
+        # Another thread may be importing it at this moment.
+        if logging is not None and not getattr(logging.__spec__, "_initializing", False):
+            real = logging.getLogger("resultstore")
+            self.debug, self.info = real.debug, real.info
+            getattr(real, level)(message, *args, stacklevel=2)
+
+
+logger = _Logger()
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 

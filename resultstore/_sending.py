@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from resultstore._data import replace
 from resultstore._identity import names
 from resultstore._identity.key import Identity
 from resultstore._settings import CallOptions, KeyOptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._sizes import parse_age, parse_size
 from resultstore.errors import LocationError, OptionError
 
@@ -14,8 +14,7 @@ MINIMUM_LIMIT = 1_000_000
 _LEVEL = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Compression:
+class Compression(Data):
     """How payloads are compressed."""
 
     codec: str = "zstd"
@@ -23,8 +22,7 @@ class Compression:
     """From 1 to 22. Higher levels gain nothing on floating-point numbers, and cost time."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyOptions:
+class KeyOptions(Data):
     """What enters one function's keys, and how."""
 
     ignore: tuple[str, ...] = ()
@@ -41,8 +39,7 @@ class KeyOptions:
     """Global names that are not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
+class CallOptions(Data):
     """How one function's results are kept and given back; none of it enters a key."""
 
     mmap_mode: str | None = None
@@ -63,8 +60,7 @@ class CallOptions:
     """Whether arguments are looked at again after the call."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Data):
     """What a store was told. Storage options never enter a key."""
 
     place: str

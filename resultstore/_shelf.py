@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from resultstore._identity import encoding
 from resultstore._settings import parse_mmap_mode
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError, MissingError, OptionError
 from resultstore.formats.raised import Raised
-from resultstore.record import Record
+
+if TYPE_CHECKING:
+    from resultstore.record import Record
 
 _KEY_NBYTES = 32
 

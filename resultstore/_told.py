@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resultstore import _explaining, _versions
 from resultstore._aliases import Aliases
 from resultstore._facts import FunctionFacts
 from resultstore._identity.key import Identity
 from resultstore._index.index import CallRow
 from resultstore._settings import CallOptions
 from resultstore._vault import Vault
-from resultstore._versions import Present
 from resultstore.errors import DigestError
-from resultstore.explain import Explanation
-from resultstore.version import Versions
+
+if TYPE_CHECKING:  # a script that only hits needs none of these
+    from resultstore._versions import Present
+    from resultstore.explain import Explanation
+    from resultstore.version import Versions
 
 
 class Told:
@@ -58,7 +59,12 @@ class Told:
         function   version  standing  python  created (UTC)  last used (UTC)  calls  stored  size  seconds
         ...square  1        present   3...                                    1      1       8 B   ...
         """
-        return Versions(()) if self._vault is None else _versions.versions(self._vault, self._present())
+        from resultstore import _versions
+        from resultstore.version import Versions
+
+        if self._vault is None:
+            return Versions(())
+        return _versions.versions(self._vault, self._present())
 
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Say whether a call would be a hit, and if not why; nothing is computed, loaded or written.
@@ -84,6 +90,8 @@ class Told:
           x: 3 -> 4
         nearest call: ...
         """
+        from resultstore import _explaining
+
         return _explaining.explain_call(self, self.store._load, args, kwargs)
 
     def _check_parameters(self, names: Iterable[str]) -> None:
@@ -144,6 +152,8 @@ class Told:
 
     def _present(self, *, strict: bool = False) -> Present:
         """Return the function as it is now; without facts, or strictly an error, if something has no digest."""
+        from resultstore._versions import Present
+
         facts: FunctionFacts | None = None
         try:
             facts = self._function_facts(self._identity.fingerprint())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _clock, _lifetime
 from resultstore._clock import to_datetime
+from resultstore._data import Data
 from resultstore._facts import FunctionFacts
 from resultstore._index.connect import told
 from resultstore._report import logger
@@ -21,8 +21,7 @@ if TYPE_CHECKING:  # it imports SQLAlchemy
     from resultstore._index.versions import VersionRow
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Data):
     """A function as it is now in this process."""
 
     names: tuple[str, ...]

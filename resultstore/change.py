@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from resultstore._data import replace
 from resultstore._facts import CODE_KINDS, DependencyFacts, FunctionFacts
 
 _CONTEXT = 2

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from resultstore._data import Data
 
 _RECORD_SHARE = 10
 _RECORD_FLOOR_NBYTES = 512_000
 _RECORD_FLOOR_SHARE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Data):
     """What a store may take on the disk."""
 
     limit: int
@@ -41,8 +41,7 @@ class Budget:
         return max(0, record_nbytes - max(self.limit // _RECORD_SHARE, self._record_floor))
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Data):
     """What `Store.reduce_size` was asked for; None is no limit."""
 
     nbytes: int | None = None
@@ -58,8 +57,7 @@ class Limits:
         return (self.nbytes, self.items, self.age_s) != (None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Data):
     """What a policy may judge a stored result by. The fields are columns of the index's table ``call``."""
 
     id: int
@@ -76,8 +74,7 @@ class Use:
     """Stored bytes; 0 for None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Data):
     """Which results go first, said twice: to the index, and in Python, where it can be read and tested.
 
     That both say the same is for `resultstore.testing.PolicyContract` to show.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from resultstore import CacheWarning, Change, OptionError, Store, StoreError
+from resultstore._data import replace
 from resultstore._facts import DependencyFacts
 from resultstore.explain import HITS, REASONS, Explanation
 from tests import science

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from resultstore import MissingError, OptionError, Store
+from resultstore._data import replace
 from resultstore._facts import DependencyFacts
 from tests import science
 

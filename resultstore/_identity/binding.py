@@ -11,17 +11,16 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._identity.names import is_ufunc
 from resultstore.errors import DigestError, OptionError
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 
 
-@dataclass(frozen=True, slots=True)
-class Binder:
+class Binder(Data):
     """How a function's calls are bound."""
 
     bind: Callable[..., tuple[Any, ...]]

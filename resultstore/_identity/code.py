@@ -7,14 +7,16 @@ and leave the same bytecode. Bytecode differs between Python versions, whose tag
 
 from __future__ import annotations
 
-import dis
 import functools
 import sys
 import types
 from opcode import opmap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resultstore._identity.encoding import digest_of, encode
+
+if TYPE_CHECKING:
+    import dis
 
 _JOINED = (
     ("LOAD_FAST", "LOAD_FAST"),
@@ -62,6 +64,8 @@ def _instructions(code: types.CodeType) -> tuple[Any, ...]:
     """
     if sys.version_info < (3, 13):
         return code.co_code, code.co_exceptiontable
+    import dis
+
     bytecode = dis.Bytecode(code)
     listing: list[tuple[str, Any]] = []
     number_at: dict[int, int] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import reprlib
 import types
 from collections.abc import Callable, Iterable
@@ -235,6 +234,8 @@ class Identity:
 
     def function_facts(self, fingerprint: bytes) -> FunctionFacts:
         """Return the facts of the function as it is now."""
+        import platform
+
         state = self._fingerprint.state()
         known = state is not None and state.value == fingerprint
         return FunctionFacts(

@@ -14,15 +14,14 @@ import pickle
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._identity.encoding import Node, named
 from resultstore.errors import DigestError
 
 
-@dataclass(frozen=True, slots=True)
-class ValueType:
+class ValueType(Data):
     """How a type's values are taken apart and put together again."""
 
     name: str

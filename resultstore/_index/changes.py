@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from blake3 import blake3
 
+from resultstore._data import Data
 from resultstore._facts import (
     CODE_KINDS,
     STORED,
@@ -37,13 +36,12 @@ class PayloadGone(LookupError):
     """A payload that a call leaned on was dropped before the call was written."""
 
 
-@dataclass(slots=True)
-class Dropped:
+class Dropped(Data, frozen=False):
     """What dropping calls has set free."""
 
-    calls: int = 0
-    files: list[str] = field(default_factory=list)
+    files: list[str]
     """Payload files that no row names any more: to be unlinked after the commit."""
+    calls: int = 0
     nbytes: int = 0
     """Disk bytes of files and inline payloads."""
 
@@ -56,7 +54,7 @@ class Additions:
     """
 
     def __init__(self, connection: sqlite3.Connection, run_id: int, stands: Callable[[PayloadFacts], bool]) -> None:
-        self.dropped = Dropped()
+        self.dropped = Dropped([])
         """What the calls have made superfluous."""
         self._connection = connection
         self._run_id = run_id
@@ -145,17 +143,7 @@ class Additions:
 
 
 def _argument_row(call_id: int, argument: ArgumentFacts) -> dict[str, Any]:
-    # By hand: `asdict` copies deeply, which took as long as writing the row.
-    return {
-        "call_id": call_id,
-        "position": argument.position,
-        "name": argument.name,
-        "kind": argument.kind,
-        "number": argument.number,
-        "text": argument.text,
-        "token": argument.token,
-        "summary": argument.summary,
-    }
+    return {"call_id": call_id, **vars(argument)}
 
 
 def _stored_nbytes(result: ResultFacts) -> int:
@@ -227,7 +215,9 @@ def accept_versions(
 
 def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
     """Write the facts of this process; return its number."""
-    row = asdict(run) | {"packages": json.dumps(run.packages)}
+    import json
+
+    row = vars(run) | {"packages": json.dumps(run.packages)}
     return connection.execute(hot.ADD_RUN, row).lastrowid or 0
 
 
@@ -253,7 +243,7 @@ def _lean_or_add(
             return other.id, other.file is not None
     if payload.file is None and payload.inline is None:
         raise PayloadGone(payload.digest.hex())
-    row = asdict(payload)
+    row = dict(vars(payload))
     row["memory_order"] = row.pop("order")
     del row["id"]
     change["payloads"] += 1
@@ -302,7 +292,7 @@ def drop_calls(
 ) -> Dropped:
     """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted."""
     change = dict(_NO_CHANGE)
-    dropped = Dropped()
+    dropped = Dropped([])
     for call_id in call_ids:
         payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
         connection.execute(hot.DROP_LEAVES, {"call_id": call_id})

@@ -18,7 +18,6 @@ import stat
 import struct
 import threading
 import time
-import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -249,7 +248,7 @@ class Connections:
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"file:{urllib.parse.quote(os.fsencode(self.path))}?mode={mode}"
+        uri = f"file:%{os.fsencode(self.path).hex('%')}?mode={mode}"
         with _lifetime.opening:  # never while a head is being read
             connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from resultstore._data import Data
 
 Buffer = bytes | bytearray | memoryview
 
-_NAME = re.compile(r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
+_NAME = r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}"
 
 
-@dataclass(frozen=True, slots=True)
-class BlobState:
+class BlobState(Data):
     """What a blob store knows of a blob without reading it."""
 
     nbytes: int
@@ -76,6 +77,11 @@ def new_name(digest: bytes, suffix: str) -> str:
     return f"{text[0]}/{text[:32]}-{os.urandom(6).hex()}{suffix}"
 
 
+@functools.cache
+def _name_pattern() -> re.Pattern[str]:
+    return re.compile(_NAME)  # at the first file, not at every start
+
+
 def is_name(name: object) -> bool:
     """Say whether this can be a blob's name: a tampered index may say ``../../etc/passwd``."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+    return isinstance(name, str) and _name_pattern().fullmatch(name) is not None

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from blake3 import blake3
 
+from resultstore._data import Data
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError
 
@@ -21,8 +21,7 @@ Buffer = bytes | bytearray | memoryview
 _THREADS_NBYTES = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Data):
     """A leaf ready to be written."""
 
     format: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from resultstore._data import Data, replace
 from resultstore._facts import PayloadFacts, ResultFacts
 from resultstore._settings import Compression
 from resultstore.formats.base import Buffer, Encoded, checksum, hash_of
@@ -15,8 +14,7 @@ INLINE_NBYTES = 16_384
 """Payloads up to this size lie in the index: writing a file costs more below 16 to 64 KB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Data):
     """A leaf with its bytes, on its way to the disk."""
 
     leaf: Leaf
@@ -24,8 +22,7 @@ class Part:
     facts: PayloadFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Data):
     """A payload as it will lie in the store."""
 
     buffers: tuple[Buffer, ...]

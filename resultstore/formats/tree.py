@@ -12,24 +12,22 @@ aliasing between the plain and the pickled part holds too.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from resultstore._data import Data
 from resultstore.errors import DamagedError, StoreError, UnstorableError
-from resultstore.formats import adapters, pickled
+from resultstore.formats import adapters
 from resultstore.formats.atoms import ATOMS, BYTES_LEAF_NBYTES, INT_TEXT_BITS, NotPlainError, atom, is_unicode
 from resultstore.formats.iterators import is_iterator, what_to_do
 from resultstore.formats.registry import format_named
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Data):
     """A value to be stored on its own."""
 
     value: Any
@@ -38,8 +36,7 @@ class Leaf:
     writeable: bool = True
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Data, frozen=False):
     """A result taken apart."""
 
     kind: str
@@ -48,7 +45,7 @@ class Tree:
     one of both, of an exception that was raised (see `resultstore.formats.raised`)."""
     value: Any = None
     """The scalar, the JSON text, or the pickle's bytes."""
-    leaves: list[Leaf] = field(default_factory=list)
+    leaves: Sequence[Leaf] = ()
 
 
 def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
@@ -70,6 +67,8 @@ def take_apart(result: Any, *, allow_pickle: bool = True) -> Tree:
     except NotPlainError as reason:
         if not allow_pickle:
             raise UnstorableError(f"{reason} needs pickle, which this store does not allow") from None
+        from resultstore.formats import pickled
+
         data, arrays = pickled.dump(result, lambda part: _leaf_format(part) is not None)
         leaves = [Leaf(a, "npy", f"<array {i}>", a.flags.writeable) for i, a in enumerate(arrays)]
         return Tree("pickle", data, leaves)
@@ -80,7 +79,11 @@ def put_together(kind: str, skeleton: Any, leaves: Sequence[Any]) -> Any:
     if kind == "leaf":
         return leaves[0]
     if kind == "pickle":
+        from resultstore.formats import pickled
+
         return pickled.load(skeleton, leaves)
+    import json
+
     try:
         return _grow(json.loads(skeleton), leaves)
     except StoreError:
@@ -130,8 +133,7 @@ def _ndarray() -> Any:
 # -- taking apart ------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Data, frozen=False):
     """A container whose parts are being visited."""
 
     head: list[Any]
@@ -153,6 +155,8 @@ class _Planter:
         self._stack: list[_Frame] = []
 
     def plant(self, result: Any) -> Tree:
+        import json
+
         root = self._entry(result)
         while self._stack:
             frame = self._stack[-1]

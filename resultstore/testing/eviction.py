@@ -6,7 +6,6 @@ import itertools
 import sqlite3
 import tempfile
 from collections.abc import Iterable
-from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from resultstore import Store
+from resultstore._data import replace
 from resultstore._index import hot
 from resultstore.eviction import Policy, Use
 
 _LARGEST = 3000
-_COLUMNS = ", ".join(field.name for field in fields(Use))
+_COLUMNS = ", ".join(Use._fields)
 _ran: list[int] = []
 
 # Real stores take their time, and no number of examples is worth a minute of everybody's.
@@ -101,14 +101,14 @@ class PolicyContract:
             connection.execute(statement)
         insert = (
             f"INSERT INTO call ({_COLUMNS}, key, state, leaf_count, version_id, accessed_at) "  # noqa: S608
-            f"VALUES ({', '.join('?' * len(fields(Use)))}, randomblob(32), 'stored', 1, 1, 0)"
+            f"VALUES ({', '.join('?' * len(Use._fields))}, randomblob(32), 'stored', 1, 1, 0)"
         )
 
         @_many
         @given(_uses())
         def check(uses: list[Use]) -> None:
             connection.execute("DELETE FROM call")
-            connection.executemany(insert, map(astuple, uses))
+            connection.executemany(insert, (tuple(vars(use).values()) for use in uses))
             expected = [(use.id, use.nbytes) for use in policy.queue(uses)]
             for sql in (hot.VICTIMS, hot.VICTIMS_WITH_PAYLOAD):
                 assert connection.execute(sql.format(order=policy.order)).fetchall() == expected

@@ -103,7 +103,7 @@ class FormatContract:
 
     def test_sizes_that_contradict_are_damage(self, fmt: Format, values: Sequence[Any]) -> None:
         """Facts with another size are refused, or make room of that very size, never of another."""
-        from dataclasses import replace
+        from resultstore._data import replace
 
         for value in values:
             facts, _ = self.write(fmt, value)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from resultstore._data import Data
 from resultstore._report import logger
 from resultstore.errors import DamagedError
 from resultstore.formats.base import is_for_the_user
@@ -27,8 +27,7 @@ _ADAPTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Data):
     """A value taken apart: its tag, the parts that make it up, and how their places are called in a leaf's path."""
 
     tag: str
