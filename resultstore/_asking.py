@@ -18,7 +18,7 @@ from resultstore.errors import DigestError, MissingError, OptionError, StoreErro
 from resultstore.explain import Explanation
 from resultstore.formats.raised import Raised
 from resultstore.query import Query
-from resultstore.record import Record, Records
+from resultstore.record import NoRecords, Record, Records
 from resultstore.version import Version
 
 
@@ -77,11 +77,11 @@ class Asking:
                 raise error.at(f"argument {argument!r}") from None
         query = Query(sought, tokens)
         if self._vault is None:
-            return Records(_Nothing())
+            return Records(NoRecords())
         from resultstore._index.select import CallSelect
 
         self._vault.flush()
-        return Records(CallSelect(self._vault.index.connections, query, self._load))
+        return Records(CallSelect(self._vault.index.connections, query, self._load, self._vault.pin))
 
     def record(self, key: bytes | str) -> Record | None:
         """Return the record of the call with a key, or None.
@@ -103,7 +103,7 @@ class Asking:
 
         self._vault.flush()
         wanted = Query(key=parsed)
-        return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
+        return Records(CallSelect(self._vault.index.connections, wanted, self._load, self._vault.pin)).first()
 
     def explain(self, record: Record | Reference | bytes | str, /) -> Explanation:
         """Say whether a past call would be a hit now, and what became of its result.
@@ -213,13 +213,3 @@ class Asking:
         (1, 1, 0)
         """
         return Stats() if self._vault is None else _upkeep.stats(self._vault)
-
-
-class _Nothing:
-    """The records of a store that stores nothing."""
-
-    def count(self) -> int:
-        return 0
-
-    def page(self, offset: int, limit: int) -> list[Record]:
-        return []

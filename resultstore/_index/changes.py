@@ -59,6 +59,7 @@ def add_call(
     function_id, version_id = _version(connection, call.function, call.created_at)
     result = call.result or ResultFacts("none")
     stored = call.state == STORED
+    sequence, age = _present_moment(connection)
     row = {
         "key": call.key,
         "state": call.state,
@@ -75,9 +76,11 @@ def add_call(
         "nbytes": _stored_nbytes(result) if stored else 0,
         "accessed_at": call.created_at,
         "access_count": 0,
-        "access_sequence": _next_sequence(connection),
+        "access_sequence": sequence,
         "note": call.note,
+        "age": age,
     }
+    gained = {"id": function_id, "stored": int(stored), "nbytes": row["nbytes"]}
     change["access_sequence"] += 1
     change["journal_lines"] += journalled
     found = connection.execute(hot.FIND_CALL, {"key": call.key}).fetchone()
@@ -85,7 +88,9 @@ def add_call(
     if found is None:
         call_id = connection.execute(hot.ADD_CALL, row).lastrowid or 0
     else:
-        call_id, row["access_count"] = found
+        call_id, row["access_count"], old_state, old_nbytes = found
+        gained["stored"] -= old_state == STORED
+        gained["nbytes"] -= old_nbytes
         connection.execute(hot.KEEP_COMPUTATION, {"id": call_id})
         connection.execute(hot.CHANGE_CALL, row | {"id": call_id})
         old_payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
@@ -112,7 +117,7 @@ def add_call(
     connection.executemany(
         hot.ADD_NESTING, ({"parent_id": call_id, "child_id": c} for c in call.children if c != call_id)
     )
-    connection.execute(hot.COUNT_MISS, {"id": function_id})
+    connection.execute(hot.COUNT_MISS, gained)
     connection.execute(hot.CHANGE_TOTAL, change)
     return call_id, dropped
 
@@ -190,8 +195,10 @@ def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
     return connection.execute(hot.ADD_RUN, row).lastrowid or 0
 
 
-def _next_sequence(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(hot.TOTAL).fetchone()[4]) + 1
+def _present_moment(connection: sqlite3.Connection) -> tuple[int, float]:
+    """Return the next access sequence, and the store's age."""
+    total = connection.execute(hot.TOTAL).fetchone()
+    return total[4] + 1, total[8]
 
 
 def _lean_or_add(
@@ -246,43 +253,63 @@ def _drop_payloads(
     dropped: Dropped,
 ) -> None:
     """Delete the payloads that no leaf names any more."""
-    for number, file, disk_nbytes, inline_nbytes in payloads:
-        if connection.execute(hot.DROP_PAYLOAD, {"id": number}).rowcount:
-            change["payloads"] -= 1
-            change["file_nbytes"] -= disk_nbytes
-            change["inline_nbytes"] -= inline_nbytes or 0
-            dropped.nbytes += disk_nbytes + (inline_nbytes or 0)
-            if file is not None:
-                dropped.files.append(file)
+    unused = [row for row in payloads if connection.execute(hot.DROP_PAYLOAD, {"id": row[0]}).rowcount]
+    _count_payloads(unused, change, dropped)
+
+
+def _count_payloads(
+    payloads: Iterable[tuple[int, str | None, int, int | None]], change: dict[str, int], dropped: Dropped
+) -> None:
+    """Count payloads that are gone."""
+    for _, file, disk_nbytes, inline_nbytes in payloads:
+        change["payloads"] -= 1
+        change["file_nbytes"] -= disk_nbytes
+        change["inline_nbytes"] -= inline_nbytes or 0
+        dropped.nbytes += disk_nbytes + (inline_nbytes or 0)
+        if file is not None:
+            dropped.files.append(file)
 
 
 def drop_calls(
     connection: sqlite3.Connection, call_ids: Iterable[int], *, keep_record: str | None, counted: bool
 ) -> Dropped:
-    """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted."""
+    """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted.
+
+    A statement does it for all of them: what a call costs is its rows, not the statements.
+    """
     change = dict(_NO_CHANGE)
     dropped = Dropped()
-    for call_id in call_ids:
-        payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
-        connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
-        change["file_calls"] -= any(p[1] is not None for p in payloads)
-        _drop_payloads(connection, payloads, change, dropped)
-        if counted:
-            connection.execute(hot.COUNT_EVICTION, {"id": call_id})
-            change["evictions"] += 1
-        if keep_record is None:
-            dropped.calls += connection.execute(hot.FORGET_CALL, {"id": call_id}).rowcount
-        else:
-            dropped.calls += connection.execute(hot.EVICT_CALL, {"id": call_id, "note": keep_record}).rowcount
+    ids = {"ids": json.dumps(list(call_ids))}
+    functions = connection.execute(hot.COUNT_DROPPED, ids).fetchall()
+    if any(leaves for *_, leaves in functions):
+        change["file_calls"] -= connection.execute(hot.CALLS_WITH_FILES, ids).fetchone()[0]
+        payloads = [row[0] for row in connection.execute(hot.PAYLOADS_OF_CALLS, ids)]
+        connection.execute(hot.DROP_LEAVES_OF_CALLS, ids)
+        unused = connection.execute(hot.UNUSED_AMONG, {"ids": json.dumps(payloads)}).fetchall()
+        connection.execute(hot.DROP_PAYLOADS, {"ids": json.dumps([row[0] for row in unused])})
+        _count_payloads(unused, change, dropped)
+    connection.executemany(
+        hot.CHANGE_FUNCTION,
+        [
+            {"id": function_id, "evictions": calls * counted, "stored": stored, "nbytes": nbytes}
+            for function_id, calls, stored, nbytes, _ in functions
+        ],
+    )
+    change["evictions"] += counted * sum(calls for _, calls, *_ in functions)
+    if keep_record is None:
+        connection.execute(hot.DROP_ARGUMENTS_OF_CALLS, ids)
+        dropped.calls = connection.execute(hot.FORGET_CALLS, ids).rowcount
+    else:
+        dropped.calls = connection.execute(hot.EVICT_CALLS, ids | {"note": keep_record}).rowcount
     connection.execute(hot.CHANGE_TOTAL, change)
     return dropped
 
 
 def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int, float]]) -> None:
     """Write accesses (call, how often, when last), oldest first: they give the order of eviction."""
-    sequence = _next_sequence(connection)
+    sequence, age = _present_moment(connection)
     rows = [
-        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i}
+        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i, "age": age}
         for i, (call_id, times, accessed_at) in enumerate(touches)
     ]
     connection.executemany(hot.TOUCH, rows)
