@@ -62,7 +62,7 @@ class Asking:
         9
         """
         from resultstore.query import Query
-        from resultstore.record import Records
+        from resultstore.record import NoRecords, Records
 
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
@@ -81,11 +81,11 @@ class Asking:
                 raise error.at(f"argument {argument!r}") from None
         query = Query(sought, tokens)
         if self._vault is None:
-            return Records(_Nothing())
+            return Records(NoRecords())
         from resultstore._index.select import CallSelect
 
         self._vault.flush()
-        return Records(CallSelect(self._vault.index.connections, query, self._load))
+        return Records(CallSelect(self._vault.index.connections, query, self._load, self._vault.pin))
 
     def record(self, key: bytes | str) -> Record | None:
         """Return the record of the call with a key, or None.
@@ -109,7 +109,7 @@ class Asking:
 
         self._vault.flush()
         wanted = Query(key=parsed)
-        return Records(CallSelect(self._vault.index.connections, wanted, self._load)).first()
+        return Records(CallSelect(self._vault.index.connections, wanted, self._load, self._vault.pin)).first()
 
     def explain(self, record: Record | Reference | bytes | str, /) -> Explanation:
         """Say whether a past call would be a hit now, and what became of its result.
@@ -226,13 +226,3 @@ class Asking:
         from resultstore import _upkeep
 
         return _upkeep.Stats() if self._vault is None else _upkeep.stats(self._vault)
-
-
-class _Nothing:
-    """The records of a store that stores nothing."""
-
-    def count(self) -> int:
-        return 0
-
-    def page(self, offset: int, limit: int) -> list[Record]:
-        return []

@@ -208,7 +208,7 @@ def record_of(vault: Vault, key: bytes, load: Any) -> Record | None:
     """Return the record with a key, or None."""
     from resultstore._index.select import CallSelect
 
-    page = CallSelect(vault.index.connections, Query(key=key), load).page(0, 1)
+    page = CallSelect(vault.index.connections, Query(key=key), load, vault.pin).page(0, 1)
     return page[0] if page else None
 
 

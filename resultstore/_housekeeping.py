@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from resultstore._report import logger
+from resultstore._shelf import Reference, parse_key
 from resultstore._sizes import parse_age, parse_size
 from resultstore._vault import Vault
-from resultstore.errors import OptionError
+from resultstore.errors import MissingError, OptionError
 
 if TYPE_CHECKING:  # what keeps order is imported when it is asked to, not at every start
-    from resultstore._upkeep import Problem
+    from resultstore._upkeep import Plan, Problem
+    from resultstore.eviction import Limits
+    from resultstore.record import Record
 
 
 class Housekeeping:
     """The housekeeping half of `Store`."""
 
     _vault: Vault | None
+
+    def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
+        raise NotImplementedError
+
+    def record(self, key: bytes | str) -> Record | None:
+        """Return the record of the call with a key, or None."""
+        raise NotImplementedError
 
     def clear(self, warn: bool = True) -> int:
         """Remove all calls of all functions; return how many went. Other files are not touched.
@@ -35,14 +45,11 @@ class Housekeeping:
         """
         if self._vault is None:
             return 0
-        from resultstore._index.select import CallSelect
-        from resultstore._upkeep import drop_in_batches
-        from resultstore.query import Query
+        from resultstore._upkeep import clear
 
         self._vault.flush()
-        ids = CallSelect(self._vault.index.connections, Query()).ids()
-        logger.info("clearing %d calls", len(ids))
-        return drop_in_batches(self._vault, ids)
+        logger.info("clearing %s", self._vault.place)
+        return clear(self._vault)
 
     def clear_function(self, name: str, place: str = "", fingerprint: bytes | None = None) -> int:
         """Remove all calls of a function by its name; return how many went.
@@ -65,13 +72,13 @@ class Housekeeping:
         """
         if self._vault is None:
             return 0
-        from resultstore._index.select import version_call_ids
-        from resultstore._upkeep import drop_in_batches
+        from resultstore._index.select import version_ids
+        from resultstore._upkeep import clear_versions
 
         self._vault.flush()
-        ids = version_call_ids(self._vault.index.connections, name, place, fingerprint)
-        logger.info("clearing %d calls of %s", len(ids), name)
-        return drop_in_batches(self._vault, ids)
+        logger.info("clearing %s", name)
+        ids = version_ids(self._vault.index.connections, name, place, fingerprint)
+        return clear_versions(self._vault, ids)
 
     def prune(
         self, versions: str = "old", older_than: timedelta | float | str | None = None, dry_run: bool = False
@@ -123,7 +130,9 @@ class Housekeeping:
         items_limit: int | None = None,
         age_limit: timedelta | float | str | None = None,
     ) -> int:
-        """Evict least recently used results until all given limits hold. Records stay.
+        """Evict results, in the order of the store's policy, until all given limits hold. Records stay.
+
+        Pinned results count, and stay. `plan_eviction` says beforehand what would go.
 
         Parameters
         ----------
@@ -155,14 +164,110 @@ class Housekeeping:
         'evicted'
         """
         from resultstore._upkeep import reduce_size
-        from resultstore.eviction import Limits
 
-        limits = Limits(
-            None if bytes_limit is None else parse_size(bytes_limit, "bytes_limit", bare_is_binary=True),
-            _check_items(items_limit),
-            None if age_limit is None else parse_age(age_limit, "age_limit"),
-        )
+        limits = _parse_limits(bytes_limit, items_limit, age_limit)
         return 0 if self._vault is None else reduce_size(self._vault, limits)
+
+    def plan_eviction(
+        self,
+        bytes_limit: int | str | None = None,
+        items_limit: int | None = None,
+        age_limit: timedelta | float | str | None = None,
+    ) -> Plan:
+        """Say what `reduce_size` would evict with the same limits; nothing is evicted.
+
+        Parameters
+        ----------
+        bytes_limit, items_limit, age_limit
+            As for `reduce_size`.
+
+        Raises
+        ------
+        OptionError
+            As for `reduce_size`.
+
+        Examples
+        --------
+        >>> plan = store.plan_eviction(items_limit=0)
+        >>> [record.arguments for record in plan.records], plan.nbytes
+        ([{'x': 3}], 8)
+        >>> store.reduce_size(items_limit=0) == len(plan.records)
+        True
+        """
+        from resultstore import _upkeep
+        from resultstore.record import NoRecords, Records
+
+        limits = _parse_limits(bytes_limit, items_limit, age_limit)
+        if self._vault is None:
+            return _upkeep.Plan(Records(NoRecords()), 0, 0)
+        from resultstore._index.select import ListedCalls
+
+        ids, nbytes, disk_nbytes = _upkeep.plan_eviction(self._vault, limits)
+        listed = ListedCalls(self._vault.index.connections, ids, self._load, self._vault.pin)
+        return _upkeep.Plan(Records(listed), nbytes, disk_nbytes)
+
+    def pin(self, record: Record | Reference | bytes | str, /) -> Record:
+        """Keep a result from being evicted, until `unpin`, or until somebody clears or forgets it.
+
+        Parameters
+        ----------
+        record : Record, Reference, bytes or str
+            The call: its record, a reference to it, or its key.
+
+        Returns
+        -------
+        Record
+            The record as it is now.
+
+        Raises
+        ------
+        MissingError
+            If no such call is on record.
+        OptionError
+            If this is none of these.
+
+        Examples
+        --------
+        >>> store.pin(square.key(3)).pinned
+        True
+        >>> store.reduce_size(items_limit=0)
+        0
+        """
+        return self._pin(record, pinned=True)
+
+    def unpin(self, record: Record | Reference | bytes | str, /) -> Record:
+        """Let a result be evicted again; return its record as it is now.
+
+        Parameters
+        ----------
+        record : Record, Reference, bytes or str
+            The call: its record, a reference to it, or its key.
+
+        Raises
+        ------
+        MissingError
+            If no such call is on record.
+        OptionError
+            If this is none of these.
+
+        Examples
+        --------
+        >>> store.unpin(store.find(square).first()).pinned
+        False
+        """
+        return self._pin(record, pinned=False)
+
+    def _pin(self, record: Record | Reference | bytes | str, *, pinned: bool) -> Record:
+        from resultstore.record import Record
+
+        key = parse_key(record.key if isinstance(record, (Record, Reference)) else record)
+        if self._vault is None:
+            raise MissingError("no call is on record: storing is switched off")
+        self._vault.pin(key, pinned)
+        found = self.record(key)
+        if found is None:
+            raise MissingError(f"the call with the key {key.hex()} has just been forgotten")
+        return found
 
     def verify(self, fix: bool = False) -> list[Problem]:
         """Compare index and payloads both ways, read everything once, and count the sums again.
@@ -207,6 +312,16 @@ class Housekeeping:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _parse_limits(bytes_limit: int | str | None, items_limit: object, age_limit: object) -> Limits:
+    from resultstore.eviction import Limits
+
+    return Limits(
+        None if bytes_limit is None else parse_size(bytes_limit, "bytes_limit", bare_is_binary=True),
+        _check_items(items_limit),
+        None if age_limit is None else parse_age(age_limit, "age_limit"),
+    )
 
 
 def _check_items(items_limit: object) -> int | None:

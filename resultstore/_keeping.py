@@ -32,7 +32,11 @@ _WAITING_NBYTES = 1_000_000
 
 
 class TooLargeError(Exception):
-    """A result is larger than the whole store may be."""
+    """A result has no room: the whole store, or its function's part of it, may not be so large."""
+
+
+class UnwantedError(Exception):
+    """A result is larger than its function wants to keep."""
 
 
 class Keeper:
@@ -85,6 +89,8 @@ class Keeper:
         ------
         TooLargeError
             If the result does not fit under the size limit.
+        UnwantedError
+            If it is larger than ``max_result_size``.
         """
         try:
             self._keep(computed, parts, result, options, note, lean=True)
@@ -103,6 +109,8 @@ class Keeper:
     ) -> None:
         stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
+        nbytes = sum(p.facts.nbytes for p in packed) + len(result.text or "")
+        _check_size(nbytes, self._limit, options)
         if (
             self.waiting.is_burst()
             and computed.duration <= LONGEST_S
@@ -112,10 +120,6 @@ class Keeper:
             return
         make_place(self._place)
         if self._limit is not None:
-            nbytes, most = sum(p.facts.nbytes for p in packed), Budget(self._limit).largest
-            if nbytes > most:
-                bounds = f"a store of {format_size(self._limit)} takes {format_size(most)} at most"
-                raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {bounds}")
             incoming = sum(p.facts.nbytes for p in packed if p.buffers)
             if incoming:
                 with self._writing():  # before the bytes lie there, not after
@@ -128,7 +132,13 @@ class Keeper:
                     tickets[i] = self._blobs.stage(payload.buffers)
             payloads = [payload.facts for payload in packed]
             with self._writing():
-                self._room.make(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""))
+                if not self._room.make(sum(len(p.inline or b"") for p in payloads) + len(result.text or "")):
+                    raise TooLargeError(
+                        f"a result of {format_size(nbytes)} is not stored: pinned results fill the store; "
+                        "unpin some, or raise size_limit"
+                    )
+                if options.size_limit is not None:
+                    self._room.make_for(computed.function.name, options.size_limit, nbytes)
                 for i, ticket in list(tickets.items()):
                     name = new_name(payloads[i].digest, packed[i].suffix)
                     state = self._blobs.publish(ticket, name)
@@ -243,6 +253,22 @@ class Keeper:
 
 def _inline_nbytes(call: CallFacts) -> int:
     return sum(len(leaf.payload.inline or b"") for leaf in (call.result.leaves if call.result else ()))
+
+
+def _check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
+    """Raise for a result that the store, its function's budget, or its function's wish leaves out."""
+    wanted = options.max_result_nbytes
+    if wanted is not None and nbytes > wanted:
+        raise UnwantedError(
+            f"a result of {format_size(nbytes)} is not stored: max_result_size is {format_size(wanted)}"
+        )
+    for most, bounds in (
+        (options.size_limit, "the size limit of its function is {1}"),
+        (None if limit is None else Budget(limit).largest, "a store of {0} takes {1} at most"),
+    ):
+        if most is not None and nbytes > most:
+            told = bounds.format(format_size(limit or 0), format_size(most))
+            raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {told}")
 
 
 def _untracked(computed: Computed) -> str | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
-from resultstore._index.index import Index
+from resultstore._index.index import Dropped, Index
+from resultstore._index.queue import BATCH
 from resultstore._journal import Journal
 from resultstore._report import logger
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
-from resultstore.eviction import Budget
+from resultstore.eviction import LRU, RECORD_NBYTES, Budget, Policy, Use
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
-_RECORD_NBYTES = 500
 _FOLDERS_NBYTES = 20 * 4096
 
 
@@ -42,16 +42,18 @@ class Room:
         files = self._index.disk_nbytes() + self._index.total().file_nbytes + self._journal.nbytes()
         return files + self._blobs.extra_nbytes() + _FOLDERS_NBYTES
 
-    def make(self, incoming: int) -> None:
-        """Evict, in the order of the policy, until so many more bytes fit. The gate is held."""
+    def make(self, incoming: int) -> bool:
+        """Evict, in the order of the policy, until so many more bytes fit; say whether they do. The gate is held."""
         limit = self._limit
         if limit is None or not self._index.connections.exists():
-            return
+            return True
         budget = Budget(limit)
-        excess = budget.excess(self.disk_nbytes(), incoming + 4 * _RECORD_NBYTES)
+        self._make_order(budget)
+        excess = budget.excess(self.disk_nbytes(), incoming + 4 * RECORD_NBYTES)
         if not excess:
-            return
+            return True
         self._write_accesses()
+        self._index.queue.adopt()
         excess -= self._sweep()
         while excess > 0:
             freed = self._forget_records(budget, excess) or self._evict(excess) or self._evict_whole(excess)
@@ -61,6 +63,41 @@ class Room:
         self._index.drop_unused_versions()
         self._index.shrink()
         self.compact_journal()
+        return excess <= 0 or self.disk_nbytes() + incoming <= limit or not self._index.queue.any_pinned()
+
+    def make_for(self, function: str, limit: int, incoming: int) -> None:
+        """Evict a function's own results until so many more bytes fit into its budget. The gate is held."""
+        queue = self._index.queue
+        over = queue.nbytes_of(function) + incoming - limit
+        if over <= 0:
+            return
+        self._write_accesses()
+        queue.make(by_version=True)
+        queue.adopt()
+        while over > 0:
+            chosen = _until(over, queue.victims_of(function))
+            if not chosen:
+                return
+            self._drop(chosen, "evicted to keep the size limit of its function")
+            over = queue.nbytes_of(function) + incoming - limit
+
+    def order(self) -> None:
+        """See to it that results can be chosen in the order of the policy. The gate is held."""
+        self._make_order(None if self._limit is None else Budget(self._limit))
+        self._index.queue.adopt()
+
+    def _make_order(self, budget: Budget | None) -> None:
+        """Make the indexes of the policy, which take room as well: until they stand, the oldest go."""
+        if self._index.queue.is_made():
+            return
+        excess = 0 if budget is None else budget.excess(self.disk_nbytes(), self._index.queue.nbytes_to_make())
+        while excess > 0:
+            freed = self._evict(excess, LRU)
+            if not freed:
+                break
+            excess -= freed
+        self._index.queue.make()
+        self._index.shrink()
 
     def _forget_records(self, budget: Budget, excess: int) -> int:
         """Forget the oldest records of evicted results, as far as records take more than their share."""
@@ -68,34 +105,36 @@ class Room:
         return self._forget_oldest(min(over, excess))
 
     def _forget_oldest(self, nbytes: int) -> int:
-        count = -(-nbytes // _RECORD_NBYTES)
-        oldest = self._index.oldest_dropped()[:count] if count else []
-        return self._index.drop(oldest).calls * _RECORD_NBYTES if oldest else 0
+        count = min(-(-nbytes // RECORD_NBYTES), BATCH)
+        oldest = self._index.queue.dropped(count) if count else []
+        return self._index.drop(oldest).calls * RECORD_NBYTES if oldest else 0
 
-    def _evict(self, excess: int) -> int:
+    def _evict(self, excess: int, policy: Policy | None = None) -> int:
         """Drop payloads of the results that go first and have any; their records stay."""
-        chosen, nbytes = [], 0
-        for call_id, stored in self._index.victims(with_payload=True):
-            chosen.append(call_id)
-            nbytes += stored
-            if nbytes >= excess:
-                break
+        chosen = _until(excess, self._index.queue.victims_with_payload(policy))
         if not chosen:
             return 0
-        dropped = self._index.drop(chosen, keep_record="evicted to keep the size limit", counted=True)
+        dropped = self._drop(chosen, "evicted to keep the size limit", policy)
+        return dropped.nbytes or 1  # shared payloads free nothing until their last result goes
+
+    def _drop(self, chosen: list[Use], reason: str, policy: Policy | None = None) -> Dropped:
+        if policy is None:
+            dropped = self._index.evict(chosen, reason)
+        else:  # another policy's choice says nothing of what ours thinks worth keeping
+            dropped = self._index.drop([use.id for use in chosen], keep_record=reason, counted=True)
         self.unlink(dropped.files)
         logger.info("evicted %d results (%s)", dropped.calls, format_size(dropped.nbytes))
-        return dropped.nbytes or 1  # shared payloads free nothing until their last result goes
+        return dropped
 
     def _evict_whole(self, excess: int) -> int:
         """Drop records when nothing else is left: first of evicted results, then those that hold their result."""
         freed = self._forget_oldest(excess)
         if freed:
             return freed
-        victims = self._index.victims(with_payload=False)[: -(-excess // _RECORD_NBYTES)]
-        calls = self._index.drop([call_id for call_id, _ in victims], counted=True).calls if victims else 0
+        victims = self._index.queue.victims(min(-(-excess // RECORD_NBYTES), BATCH))
+        calls = self._index.evict(victims, None).calls if victims else 0
         logger.info("evicted %d results with their records", calls)
-        return calls * _RECORD_NBYTES
+        return calls * RECORD_NBYTES
 
     def unlink(self, files: Iterable[str]) -> None:
         """Delete files that no row names any more."""
@@ -114,3 +153,14 @@ class Room:
         total = self._index.total()
         if total.journal_lines > 2 * total.file_calls + 100:
             self._index.set_journal_lines(self._journal.compact(self._index.file_keys()))
+
+
+def _until(nbytes: int, uses: Iterable[Use]) -> list[Use]:
+    """Return the first results that are so many bytes together."""
+    chosen = []
+    for use in uses:
+        chosen.append(use)
+        nbytes -= use.nbytes
+        if nbytes <= 0:
+            break
+    return chosen

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from resultstore._data import Data
 from resultstore._sizes import parse_age, parse_size
 from resultstore.errors import LocationError, OptionError
+from resultstore.eviction import LRU, POLICIES, Policy, Use
 
 MINIMUM_LIMIT = 1_000_000
 _LEVEL = 1
@@ -58,6 +61,12 @@ class CallOptions(Data):
     """The share of hits that are computed again, to be compared."""
     check_arguments: bool = False
     """Whether arguments are looked at again after the call."""
+    min_seconds: float = 0.0
+    """Results that were computed faster are not stored."""
+    max_result_nbytes: int | None = None
+    """Results that take more are not stored."""
+    size_limit: int | None = None
+    """Bytes that all stored results of the function may take."""
 
 
 class Settings(Data):
@@ -73,6 +82,8 @@ class Settings(Data):
     """Raise where a call would run uncached."""
     defaults: CallOptions = CallOptions()
     """What functions take over unless they say otherwise."""
+    policy: Policy = LRU
+    """Which results go first."""
 
 
 def make_settings(
@@ -81,6 +92,7 @@ def make_settings(
     allow_pickle: bool | None,
     strict: bool,
     defaults: CallOptions,
+    policy: str | Policy = "lru",
 ) -> Settings:
     """Check the options and resolve the place, once and for all, against the present directory."""
     try:
@@ -100,7 +112,30 @@ def make_settings(
             raise OptionError(
                 "size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit"
             )
-    return Settings(place, limit, allow_pickle, bool(strict), defaults)
+    return Settings(place, limit, allow_pickle, bool(strict), defaults, parse_policy(policy))
+
+
+def parse_policy(policy: object) -> Policy:
+    """Return a policy by its name, or one of somebody's own that an index can be sorted by."""
+    if isinstance(policy, Policy):
+        if policy not in POLICIES.values():
+            _check_order(policy)
+        return policy
+    found = POLICIES.get(policy) if isinstance(policy, str) else None
+    if found is None:
+        raise OptionError("policy", policy, f"write one of {', '.join(map(repr, POLICIES))}, or pass a Policy")
+    return found
+
+
+def _check_order(policy: Policy) -> None:
+    """Refuse an order that no index can have, here and not at the first miss."""
+    columns = ", ".join(Use._fields)
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"CREATE TABLE call ({columns})")
+        try:
+            connection.execute(f"CREATE INDEX by_order ON call ({policy.order})")
+        except sqlite3.Error as error:
+            raise OptionError("policy", policy, f"its order is none that an index can have: {error}") from None
 
 
 def make_call_options(
@@ -114,8 +149,14 @@ def make_call_options(
     iterators: object = None,
     check_hits: object = None,
     check_arguments: object = None,
+    min_seconds: object = None,
+    max_result_size: object = False,
+    size_limit: object = None,
 ) -> CallOptions:
-    """Check a function's options. False inherits; None is none, or for ``verbose`` and the checks inherits."""
+    """Check a function's options.
+
+    False inherits; None is none, or for ``verbose``, the checks and ``min_seconds`` inherits.
+    """
     options = CallOptions(
         parse_mmap_mode(mmap_mode, defaults.mmap_mode),
         defaults.compression if compression is False else _parse_compression(compression),
@@ -126,6 +167,9 @@ def make_call_options(
         _parse_iterators(iterators),
         defaults.check_hits if check_hits is None else _parse_share(check_hits),
         defaults.check_arguments if check_arguments is None else bool(check_arguments),
+        defaults.min_seconds if min_seconds is None else parse_age(min_seconds, "min_seconds"),
+        defaults.max_result_nbytes if max_result_size is False else _parse_size(max_result_size, "max_result_size"),
+        _parse_size(size_limit, "size_limit"),
     )
     if options.mmap_mode is not None and options.compression is not None:
         raise OptionError(
@@ -156,6 +200,10 @@ def _parse_compression(spec: object) -> Compression | None:
     if codec != "zstd" or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
         raise OptionError("compression", spec, 'write "zstd", ("zstd", level) with a level from 1 to 22, or None')
     return Compression(codec, level)
+
+
+def _parse_size(size: Any, option: str) -> int | None:
+    return None if size is None else parse_size(size, option)
 
 
 def _parse_verbose(level: object) -> int:

@@ -22,6 +22,7 @@ from resultstore._settings import (
     parse_on_mutable,
 )
 from resultstore._vault import Vault
+from resultstore.eviction import Policy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,8 +38,15 @@ class Store(Asking, Housekeeping):
         were not decorated, as they do with the environment variable ``RESULTSTORE_DISABLE=1``.
     size_limit : int or str, optional
         Bytes that the store may take on the disk, such as ``"200 MB"`` (10^6) or ``"2 GiB"`` (2^30);
-        at least 1 MB. The least recently used results are evicted to keep it; their records stay.
-        By default there is no limit and nothing is ever evicted.
+        at least 1 MB. Results are evicted to keep it, by ``policy``; their records stay. By default
+        there is no limit and nothing is ever evicted.
+    policy : {"lru", "lfu", "fifo", "largest", "cost"} or Policy, default "lru"
+        Which results go first: least recently used, least frequently used, first computed, largest,
+        or those that save the least compute time for their bytes; or `resultstore.eviction.Policy`.
+    min_seconds : float, timedelta or str, default 0.0
+        Results that were computed faster are returned and not stored, and leave no record.
+    max_result_size : int or str, optional
+        Results of which more bytes would be stored are returned and not stored; the record says why.
     allow_pickle : bool, optional
         Whether results that are neither plain values, arrays nor tables may be pickled, and pickles
         read.
@@ -76,8 +84,8 @@ class Store(Asking, Housekeeping):
 
     Notes
     -----
-    The options from ``mmap_mode`` on are taken over by functions that do not say otherwise, and never
-    enter a key: what was stored one way is found and read under another.
+    ``min_seconds``, ``max_result_size`` and the options from ``mmap_mode`` on are taken over by functions
+    that do not say otherwise. No option enters a key: what was stored one way is found and read under another.
 
     Examples
     --------
@@ -101,6 +109,9 @@ class Store(Asking, Housekeeping):
         location: str | os.PathLike[str] | None,
         *,
         size_limit: int | str | None = None,
+        policy: str | Policy = "lru",
+        min_seconds: timedelta | float | str = 0.0,
+        max_result_size: int | str | None = None,
         allow_pickle: bool | None = None,
         strict: bool = False,
         mmap_mode: str | None = None,
@@ -113,6 +124,9 @@ class Store(Asking, Housekeeping):
         self._location = location
         self._options = {
             "size_limit": size_limit,
+            "policy": policy,
+            "min_seconds": min_seconds,
+            "max_result_size": max_result_size,
             "allow_pickle": allow_pickle,
             "strict": strict,
             "mmap_mode": mmap_mode,
@@ -123,10 +137,19 @@ class Store(Asking, Housekeeping):
             "check_arguments": check_arguments,
         }
         defaults = make_call_options(
-            CallOptions(), mmap_mode, compression, verbose, check_hits=check_hits, check_arguments=check_arguments
+            CallOptions(),
+            mmap_mode,
+            compression,
+            verbose,
+            check_hits=check_hits,
+            check_arguments=check_arguments,
+            min_seconds=min_seconds,
+            max_result_size=max_result_size,
         )
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
-        settings = make_settings("." if location is None else location, size_limit, allow_pickle, strict, defaults)
+        settings = make_settings(
+            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy
+        )
         self._settings = settings if location is not None else None
         self._defaults = defaults
         self._vault: Vault | None = Vault(settings) if location is not None and not is_disabled() else None
@@ -176,6 +199,9 @@ class Store(Asking, Housekeeping):
         ignore_globals: str | Iterable[str] | None = None,
         cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
         iterators: str | None = None,
+        size_limit: int | str | None = None,
+        min_seconds: timedelta | float | str | None = None,
+        max_result_size: int | str | bool | None = False,
     ) -> CachedFunction[P, R]: ...
     @overload
     def cache(
@@ -195,6 +221,9 @@ class Store(Asking, Housekeeping):
         ignore_globals: str | Iterable[str] | None = None,
         cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
         iterators: str | None = None,
+        size_limit: int | str | None = None,
+        min_seconds: timedelta | float | str | None = None,
+        max_result_size: int | str | bool | None = False,
     ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
     def cache(
         self,
@@ -213,6 +242,9 @@ class Store(Asking, Housekeeping):
         ignore_globals: str | Iterable[str] | None = None,
         cache_errors: type[Exception] | tuple[type[Exception], ...] | None = None,
         iterators: str | None = None,
+        size_limit: int | str | None = None,
+        min_seconds: timedelta | float | str | None = None,
+        max_result_size: int | str | bool | None = False,
     ) -> CachedFunction[P, R] | Callable[[Callable[P, R]], CachedFunction[P, R]]:
         """Decorate a function, so that its results persist.
 
@@ -254,6 +286,13 @@ class Store(Asking, Housekeeping):
         iterators : {"list"}, optional
             Turn a returned iterator into a list, which is stored. By default iterators are returned
             as they are and not stored, with one warning.
+        size_limit : int or str, optional
+            Bytes that all stored results of this function may take together, such as ``"1 GB"``: its
+            own results are evicted to keep it. By default the limit of the store is the only one.
+        min_seconds : float, timedelta or str, optional
+            As for `Store`; None takes over the store's.
+        max_result_size : int, str, None or False, default False
+            As for `Store`; None for no limit, False as the store says.
 
         Returns
         -------
@@ -279,7 +318,17 @@ class Store(Asking, Housekeeping):
         1
         """
         options = make_call_options(
-            self._defaults, mmap_mode, compression, verbose, ttl, cache_validation_callback, cache_errors, iterators
+            self._defaults,
+            mmap_mode,
+            compression,
+            verbose,
+            ttl,
+            cache_validation_callback,
+            cache_errors,
+            iterators,
+            min_seconds=min_seconds,
+            max_result_size=max_result_size,
+            size_limit=size_limit,
         )
         keyed = make_key_options(ignore, key, version, was, on_mutable, ignore_globals, self._on_mutable)
         if func is None:
@@ -331,6 +380,9 @@ class Store(Asking, Housekeeping):
 
 _DEFAULTS: dict[str, Any] = {
     "size_limit": None,
+    "policy": "lru",
+    "min_seconds": 0.0,
+    "max_result_size": None,
     "allow_pickle": None,
     "strict": False,
     "mmap_mode": None,

@@ -6,18 +6,18 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 from resultstore import _clock
 from resultstore._facts import PayloadFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Total
+from resultstore._index.queue import BATCH
 from resultstore._room import STALE_S
 from resultstore._vault import Vault
 from resultstore.errors import DamagedError
-from resultstore.eviction import Limits
-
-_BATCH = 500
+from resultstore.eviction import Limits, Use
+from resultstore.record import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,25 @@ class Stats:
     """The same for each function, by its full name."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What `Store.reduce_size` would evict.
+
+    Examples
+    --------
+    >>> plan = store.plan_eviction(bytes_limit=0)
+    >>> len(plan.records), plan.nbytes, plan.disk_nbytes
+    (1, 8, 0)
+    """
+
+    records: Records
+    """What goes, in this order."""
+    nbytes: int
+    """Stored bytes of these results, as `Store.reduce_size` counts them: shared bytes count for each."""
+    disk_nbytes: int
+    """Bytes of payloads that this frees on the disk. A result that lies in its record frees none: the record stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that `Store.verify` found.
@@ -98,38 +117,104 @@ class Problem:
     """Whether ``verify(fix=True)`` mended it."""
 
 
-def drop_in_batches(
-    vault: Vault, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False
-) -> int:
-    """Drop calls some at a time, so that no write transaction is long; return how many went."""
+def drop_in_batches(vault: Vault, call_ids: Iterable[int]) -> int:
+    """Drop calls and records some at a time, so that no write transaction is long; return how many went."""
     count = 0
     iterator = iter(call_ids)
     with told(vault.index.connections.path):
-        while batch := list(islice(iterator, _BATCH)):
-            count += vault.drop(batch, keep_record=keep_record, counted=counted).calls
+        while batch := list(islice(iterator, BATCH)):
+            count += vault.drop(batch).calls
         if count:
             vault.tidy()
     return count
 
 
+class _Chooser:
+    """Chooses what goes until limits hold, some at a time: first what is too old, then in the order of the policy."""
+
+    def __init__(self, vault: Vault, limits: Limits, *, dry: bool) -> None:
+        self._queue = vault.index.queue
+        self._limits = limits
+        self._before = None if limits.age_s is None else _clock.now() - limits.age_s
+        self._after = -1
+        self._dry = dry
+        self._planned: set[int] = set()
+        self._planned_nbytes = 0
+        self._skip = 0
+
+    def next(self) -> list[Use]:
+        """Return the next that go; none if all limits hold. Unless it is a dry run, those before are gone."""
+        chosen = self._too_old() or self._over()
+        if self._dry:
+            self._planned.update(use.id for use in chosen)
+            self._planned_nbytes += sum(use.nbytes for use in chosen)
+        return chosen
+
+    def _too_old(self) -> list[Use]:
+        if self._before is None:
+            return []
+        uses = self._queue.untouched(self._before, self._after)
+        if not uses:
+            self._before = None
+            return []
+        self._after = uses[-1].access_sequence
+        return uses
+
+    def _over(self) -> list[Use]:
+        count, nbytes = self._queue.stored()
+        over = 0 if self._limits.items is None else count - len(self._planned) - self._limits.items
+        over_nbytes = 0 if self._limits.nbytes is None else nbytes - self._planned_nbytes - self._limits.nbytes
+        chosen: list[Use] = []
+        while not chosen and (over > 0 or over_nbytes > 0):
+            uses = self._queue.victims(skip=self._skip)
+            if not uses:
+                break
+            for use in uses:
+                if over <= 0 and over_nbytes <= 0:
+                    break
+                self._skip += self._dry
+                if use.id not in self._planned:
+                    chosen.append(use)
+                    over, over_nbytes = over - 1, over_nbytes - use.nbytes
+        return chosen
+
+
 def reduce_size(vault: Vault, limits: Limits) -> int:
     """Evict results, in the order of the policy, until all limits hold; return how many went."""
-    from resultstore._index.select import stored_calls
-
     vault.flush()
     if not limits.any or not vault.index.connections.exists():
         return 0
-    calls = stored_calls(vault.index.connections, vault.index.policy)
-    nbytes, items, now = sum(call[1] for call in calls), len(calls), _clock.now()
-    victims = []
-    for call_id, stored, accessed_at in calls:
-        too_many = limits.items is not None and items > limits.items
-        too_large = limits.nbytes is not None and nbytes > limits.nbytes
-        too_old = limits.age_s is not None and now - accessed_at > limits.age_s
-        if too_many or too_large or too_old:
-            victims.append(call_id)
-            items, nbytes = items - 1, nbytes - stored
-    return drop_in_batches(vault, victims, keep_record="evicted by reduce_size", counted=True)
+    count, chooser = 0, _Chooser(vault, limits, dry=False)
+    with told(vault.index.connections.path):
+        while gone := vault.evict(chooser.next, "evicted by reduce_size"):
+            count += gone
+        if count:
+            vault.tidy()
+    return count
+
+
+def plan_eviction(vault: Vault, limits: Limits) -> tuple[list[int], int, int]:
+    """Return what `reduce_size` would evict, in this order, its stored bytes, and what that frees on the disk."""
+    vault.flush()
+    if not limits.any or not vault.index.connections.exists():
+        return [], 0, 0
+    chosen: list[Use] = []
+    with told(vault.index.connections.path), vault.choosing():
+        chooser = _Chooser(vault, limits, dry=True)
+        while some := chooser.next():
+            chosen += some
+    ids = [use.id for use in chosen]
+    return ids, sum(use.nbytes for use in chosen), vault.index.queue.freed_by(ids)
+
+
+def clear(vault: Vault) -> int:
+    """Remove all calls; return how many went."""
+    return drop_in_batches(vault, vault.index.queue.calls())
+
+
+def clear_versions(vault: Vault, version_ids: Iterable[int]) -> int:
+    """Remove all calls of some versions; return how many went."""
+    return drop_in_batches(vault, chain.from_iterable(map(vault.index.queue.calls, version_ids)))
 
 
 def stats(vault: Vault) -> Stats:

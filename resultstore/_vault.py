@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from resultstore import _clock, _lifetime, _lineage
@@ -24,16 +24,17 @@ from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Dropped, Index
 from resultstore._journal import Journal
-from resultstore._keeping import Keeper, TooLargeError, maps_any
+from resultstore._keeping import Keeper, TooLargeError, UnwantedError, maps_any
 from resultstore._loading import Loader, PickleRefusedError, TornError
 from resultstore._locks import Gate
 from resultstore._place import make_place, others_can_write
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
-from resultstore._sizes import format_size
+from resultstore._sizes import format_seconds, format_size
 from resultstore.blobs.local import LocalBlobs
-from resultstore.errors import BusyError, DamagedError, UnstorableError
+from resultstore.errors import BusyError, DamagedError, MissingError, UnstorableError
+from resultstore.eviction import Use
 from resultstore.formats.prepare import prepare
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.registry import format_named
@@ -73,7 +74,8 @@ class Vault:
         self._process = os.getpid()
         self.settings = settings
         self.place = settings.place
-        self.index = Index(self.place, settings.size_limit, {"encoding": "1", "fingerprint scheme": str(SCHEME)})
+        meta = {"encoding": "1", "fingerprint scheme": str(SCHEME)}
+        self.index = Index(self.place, settings.size_limit, meta, settings.policy)
         self.blobs = LocalBlobs(self.place)
         self.journal = Journal(self.place)
         self.gate = Gate(self.place)
@@ -232,6 +234,9 @@ class Vault:
     def keep(self, computed: Computed, value: Any, options: CallOptions) -> tuple[Any, bool]:
         """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored."""
         name, raised = computed.function.name, type(value) is Raised
+        if computed.duration < options.min_seconds:
+            self._pass_over(computed, options.min_seconds)
+            return value, False
         what = (
             f"an exception of type {type(value.error).__name__}"
             if raised
@@ -252,6 +257,10 @@ class Vault:
         except TooLargeError as error:
             self._refuse(computed, "too large", str(error))
             return value, False
+        except UnwantedError as error:
+            with contextlib.suppress(Exception):
+                self._keeper.refuse(computed, str(error))
+            return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
             return value, False
@@ -262,6 +271,13 @@ class Vault:
         if options.mmap_mode is not None and not raised and maps_any(parts):
             return self._mapped(computed.key, options.mmap_mode, value), True
         return value, True
+
+    def _pass_over(self, computed: Computed, min_seconds: float) -> None:
+        """Leave no record of a call that is too fast to be worth one, unless an earlier one has to give way."""
+        with contextlib.suppress(Exception):
+            if self.index.fetch(computed.key) is not None:
+                took, least = format_seconds(computed.duration), format_seconds(min_seconds)
+                self._keeper.refuse(computed, f"computed in {took}: min_seconds is {least}")
 
     def _mapped(self, key: bytes, mmap_mode: str, value: Any) -> Any:
         """Return the map of a result that was just stored, so that the first call gives what later ones will."""
@@ -294,13 +310,34 @@ class Vault:
 
     # -- dropping
 
-    def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> Dropped:
+    def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None) -> Dropped:
         """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
         with self._writing():
             self._keeper.write_waiting()
-            dropped = self.index.drop(call_ids, keep_record=keep_record, counted=counted)
+            dropped = self.index.drop(call_ids, keep_record=keep_record)
             self._room.unlink(dropped.files)
             return dropped
+
+    def evict(self, choose: Callable[[], list[Use]], reason: str) -> int:
+        """Drop the results that are chosen, which nobody pins or hits meanwhile; return how many went."""
+        with self.choosing():
+            chosen = choose()
+            dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
+            self._room.unlink(dropped.files)
+        return dropped.calls
+
+    @contextlib.contextmanager
+    def choosing(self) -> Iterator[None]:
+        """Let results be chosen in the order of the policy while nobody writes."""
+        with self._writing():
+            self._room.order()
+            yield
+
+    def pin(self, key: bytes, pinned: bool) -> None:
+        """Keep a call from being evicted, or let it go again; raise MissingError if there is none."""
+        with told(self.index.connections.path), self._writing():
+            if not self.index.connections.exists() or not self.index.pin(key, pinned=pinned):
+                raise MissingError(f"no call with the key {key.hex()} is on record")
 
     def forget(self, key: bytes) -> int:
         """Drop the call with this key and its record; return 0 or 1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
 from typing import Any, Protocol, overload
@@ -78,6 +78,8 @@ class Record:
     note : str or None
         Why it is not stored; of an exception that is stored, its type and words; of a function with
         ``on_mutable="allow"``, what was not looked at.
+    pinned : bool
+        Whether it is kept from being evicted.
 
     Examples
     --------
@@ -102,7 +104,9 @@ class Record:
     state: str
     key: bytes
     note: str | None = None
+    pinned: bool = False
     _load: Callable[[Record, str | bool | None], Any] = field(compare=False, kw_only=True)
+    _pin: Callable[[bytes, bool], None] | None = field(default=None, compare=False, kw_only=True)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
@@ -142,6 +146,51 @@ class Record:
         """
         return self._load(self, mmap_mode)
 
+    def pin(self) -> Record:
+        """Keep the result from being evicted, until `unpin`, or until somebody clears or forgets it.
+
+        A call whose result is not stored now is pinned as well: the next one will stay.
+
+        Returns
+        -------
+        Record
+            The record as it is now.
+
+        Raises
+        ------
+        MissingError
+            If there is no such record any more.
+
+        Examples
+        --------
+        >>> record = store.find(square).first().pin()
+        >>> record.pinned, store.reduce_size(items_limit=0)
+        (True, 0)
+        >>> record.unpin().pinned, store.reduce_size(items_limit=0)
+        (False, 1)
+        """
+        return self._pinned(pinned=True)
+
+    def unpin(self) -> Record:
+        """Let the result be evicted again; return the record as it is now.
+
+        Raises
+        ------
+        MissingError
+            If there is no such record any more.
+
+        Examples
+        --------
+        >>> store.find(square).first().unpin().pinned
+        False
+        """
+        return self._pinned(pinned=False)
+
+    def _pinned(self, *, pinned: bool) -> Record:
+        assert self._pin is not None
+        self._pin(self.key, pinned)
+        return replace(self, pinned=pinned)
+
 
 class RecordSource(Protocol):
     """Where records come from, page by page."""
@@ -151,6 +200,18 @@ class RecordSource(Protocol):
 
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some records, newest first."""
+
+
+class NoRecords:
+    """A source of no records."""
+
+    def count(self) -> int:
+        """Return how many records there are now."""
+        return 0
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        """Return some records, newest first."""
+        return []
 
 
 class Records(Sequence[Record]):
@@ -261,5 +322,5 @@ def _cells(record: Record) -> tuple[str, ...]:
         format_seconds(record.duration),
         format_size(record.nbytes),
         str(record.access_count),
-        record.state,
+        f"{record.state}, pinned" if record.pinned else record.state,
     )

@@ -137,12 +137,12 @@ class TestPickle(FormatContract):
         return bytes(one) == other
 
 
-class TestLru(PolicyContract):
-    """Least recently used first."""
+class TestShippedPolicies(PolicyContract):
+    """All that a store takes by name."""
 
-    @pytest.fixture
-    def policy(self):
-        return POLICIES["lru"]
+    @pytest.fixture(params=POLICIES)
+    def policy(self, request):
+        return POLICIES[request.param]
 
 
 class TestExpression(PolicyContract):

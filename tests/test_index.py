@@ -39,7 +39,8 @@ def test_the_least_recently_used_are_found_without_sorting(sql):
     fresh = sqlite3.connect(":memory:")
     for statement in hot.CREATE:
         fresh.execute(statement)
-    plan = fresh.execute("EXPLAIN QUERY PLAN " + sql.format(order=LRU.order)).fetchall()
+    page = {"count": 10, "skip": 0}
+    plan = fresh.execute("EXPLAIN QUERY PLAN " + sql.format(order=LRU.order), page).fetchall()
     fresh.close()
     assert len(plan) == 1
     assert "USING INDEX ix_call_" in plan[0][3]
@@ -122,7 +123,8 @@ def test_versions_of_schema_1_keep_keys_and_sources(tmp_path):
     copy.close()
     upgrade(str(path))
     new = sqlite3.connect(path)
-    calls = "SELECT call.*, function.name FROM call JOIN function_version ON version_id = function_version.id JOIN function ON function_id = function.id"
+    columns = ", ".join(f"call.{row[1]}" for row in old.execute("PRAGMA table_info(call)"))
+    calls = f"SELECT {columns}, function.name FROM call JOIN function_version ON version_id = function_version.id JOIN function ON function_id = function.id"
     assert new.execute(calls).fetchall() == old.execute(calls).fetchall()
     rows = new.execute(
         "SELECT number, fingerprint = code, text FROM function_version LEFT JOIN source ON digest = source_digest"
@@ -130,6 +132,12 @@ def test_versions_of_schema_1_keep_keys_and_sources(tmp_path):
     assert rows.fetchall() == [(1, 1, "def f(): ...")] * 2 + [(1, 1, None)] * 2
     assert new.execute("SELECT count(*) FROM source").fetchone() == (1,)
     assert new.execute("PRAGMA foreign_key_check").fetchall() == []
+    sums = "SELECT function.name, count(*), sum(call.nbytes) FROM call JOIN function_version ON version_id = function_version.id JOIN function ON function_id = function.id WHERE state = 'stored' GROUP BY function.id ORDER BY function.name"
+    assert (
+        new.execute("SELECT name, stored, nbytes FROM function ORDER BY name").fetchall()
+        == new.execute(sums).fetchall()
+        != []
+    )
     old.close()
     new.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -46,6 +45,9 @@ class Dropped(Data, frozen=False):
     """Disk bytes of files and inline payloads."""
 
 
+_OldPayload = tuple[int, str | None, int, int | None]
+
+
 class Additions:
     """Calls that are written in one transaction, with their arguments and results.
 
@@ -60,9 +62,9 @@ class Additions:
         self._run_id = run_id
         self._stands = stands
         self._change = dict(_NO_CHANGE)
-        self._sequence = _next_sequence(connection)
+        self._sequence, self._age = _present_moment(connection)
         self._versions: dict[tuple[str, bytes, bytes], tuple[int, int]] = {}
-        self._misses: Counter[int] = Counter()
+        self._gained: dict[int, dict[str, int]] = {}
 
     def add(self, call: CallFacts, *, journalled: bool) -> None:
         """Write a call; what it has computed before becomes a past computation."""
@@ -92,15 +94,22 @@ class Additions:
             "access_count": 0,
             "access_sequence": self._sequence + change["access_sequence"],
             "note": call.note,
+            "age": self._age,
         }
+        gained = self._gained.get(function_id)
+        if gained is None:
+            gained = self._gained[function_id] = {"id": function_id, "misses": 0, "stored": 0, "nbytes": 0}
+        gained["misses"] += 1
+        gained["stored"] += stored
+        gained["nbytes"] += row["nbytes"]
         change["access_sequence"] += 1
         change["journal_lines"] += journalled
         added = connection.execute(hot.ADD_CALL, row)
-        old_payloads: list[tuple[int, str | None, int, int | None]] = []
+        old_payloads: list[_OldPayload] = []
         if added.rowcount:
             call_id = added.lastrowid or 0
         else:
-            call_id, old_payloads = self._replace(row)
+            call_id, old_payloads = self._replace(row, gained)
         connection.executemany(hot.ADD_ARGUMENT, [_argument_row(call_id, argument) for argument in call.arguments])
         has_file = False
         for leaf in result.leaves:
@@ -121,12 +130,13 @@ class Additions:
         for key in call.children:
             if key != call.key:
                 connection.execute(hot.ADD_NESTING, {"parent_id": call_id, "child_key": key})
-        self._misses[function_id] += 1
 
-    def _replace(self, row: dict[str, Any]) -> tuple[int, list[tuple[int, str | None, int, int | None]]]:
+    def _replace(self, row: dict[str, Any], gained: dict[str, int]) -> tuple[int, list[_OldPayload]]:
         """Change the row of a call that is known already; return its number and the payloads that it had."""
         connection = self._connection
-        call_id, row["access_count"] = connection.execute(hot.FIND_CALL, {"key": row["key"]}).fetchone()
+        call_id, row["access_count"], state, nbytes = connection.execute(hot.FIND_CALL, {"key": row["key"]}).fetchone()
+        gained["stored"] -= state == STORED
+        gained["nbytes"] -= nbytes
         connection.execute(hot.KEEP_COMPUTATION, {"id": call_id})
         connection.execute(hot.CHANGE_CALL, row | {"id": call_id})
         old_payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
@@ -137,8 +147,7 @@ class Additions:
 
     def finish(self) -> None:
         """Bring the sums up to date."""
-        for function_id, count in self._misses.items():
-            self._connection.execute(hot.COUNT_MISSES, {"id": function_id, "count": count})
+        self._connection.executemany(hot.COUNT_MISSES, self._gained.values())
         self._connection.execute(hot.CHANGE_TOTAL, self._change)
 
 
@@ -221,8 +230,10 @@ def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
     return connection.execute(hot.ADD_RUN, row).lastrowid or 0
 
 
-def _next_sequence(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(hot.TOTAL).fetchone()[4]) + 1
+def _present_moment(connection: sqlite3.Connection) -> tuple[int, float]:
+    """Return the next access sequence, and the store's age."""
+    total = connection.execute(hot.TOTAL).fetchone()
+    return total[4] + 1, total[8]
 
 
 def _lean_or_add(
@@ -277,43 +288,65 @@ def _drop_payloads(
     dropped: Dropped,
 ) -> None:
     """Delete the payloads that no leaf names any more."""
-    for number, file, disk_nbytes, inline_nbytes in payloads:
-        if connection.execute(hot.DROP_PAYLOAD, {"id": number}).rowcount:
-            change["payloads"] -= 1
-            change["file_nbytes"] -= disk_nbytes
-            change["inline_nbytes"] -= inline_nbytes or 0
-            dropped.nbytes += disk_nbytes + (inline_nbytes or 0)
-            if file is not None:
-                dropped.files.append(file)
+    unused = [row for row in payloads if connection.execute(hot.DROP_PAYLOAD, {"id": row[0]}).rowcount]
+    _count_payloads(unused, change, dropped)
+
+
+def _count_payloads(
+    payloads: Iterable[tuple[int, str | None, int, int | None]], change: dict[str, int], dropped: Dropped
+) -> None:
+    """Count payloads that are gone."""
+    for _, file, disk_nbytes, inline_nbytes in payloads:
+        change["payloads"] -= 1
+        change["file_nbytes"] -= disk_nbytes
+        change["inline_nbytes"] -= inline_nbytes or 0
+        dropped.nbytes += disk_nbytes + (inline_nbytes or 0)
+        if file is not None:
+            dropped.files.append(file)
 
 
 def drop_calls(
     connection: sqlite3.Connection, call_ids: Iterable[int], *, keep_record: str | None, counted: bool
 ) -> Dropped:
-    """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted."""
+    """Drop calls' payloads; with ``keep_record``, a reason, their records stay in state evicted.
+
+    A statement does it for all of them: what a call costs is its rows, not the statements.
+    """
+    import json
+
     change = dict(_NO_CHANGE)
     dropped = Dropped([])
-    for call_id in call_ids:
-        payloads = connection.execute(hot.CALL_PAYLOADS, {"call_id": call_id}).fetchall()
-        connection.execute(hot.DROP_LEAVES, {"call_id": call_id})
-        change["file_calls"] -= any(p[1] is not None for p in payloads)
-        _drop_payloads(connection, payloads, change, dropped)
-        if counted:
-            connection.execute(hot.COUNT_EVICTION, {"id": call_id})
-            change["evictions"] += 1
-        if keep_record is None:
-            dropped.calls += connection.execute(hot.FORGET_CALL, {"id": call_id}).rowcount
-        else:
-            dropped.calls += connection.execute(hot.EVICT_CALL, {"id": call_id, "note": keep_record}).rowcount
+    ids = {"ids": json.dumps(list(call_ids))}
+    functions = connection.execute(hot.COUNT_DROPPED, ids).fetchall()
+    if any(leaves for *_, leaves in functions):
+        change["file_calls"] -= connection.execute(hot.CALLS_WITH_FILES, ids).fetchone()[0]
+        payloads = [row[0] for row in connection.execute(hot.PAYLOADS_OF_CALLS, ids)]
+        connection.execute(hot.DROP_LEAVES_OF_CALLS, ids)
+        unused = connection.execute(hot.UNUSED_AMONG, {"ids": json.dumps(payloads)}).fetchall()
+        connection.execute(hot.DROP_PAYLOADS, {"ids": json.dumps([row[0] for row in unused])})
+        _count_payloads(unused, change, dropped)
+    connection.executemany(
+        hot.CHANGE_FUNCTION,
+        [
+            {"id": function_id, "evictions": calls * counted, "stored": stored, "nbytes": nbytes}
+            for function_id, calls, stored, nbytes, _ in functions
+        ],
+    )
+    change["evictions"] += counted * sum(calls for _, calls, *_ in functions)
+    if keep_record is None:
+        connection.execute(hot.DROP_ARGUMENTS_OF_CALLS, ids)
+        dropped.calls = connection.execute(hot.FORGET_CALLS, ids).rowcount
+    else:
+        dropped.calls = connection.execute(hot.EVICT_CALLS, ids | {"note": keep_record}).rowcount
     connection.execute(hot.CHANGE_TOTAL, change)
     return dropped
 
 
 def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int, float]]) -> None:
     """Write accesses (call, how often, when last), oldest first: they give the order of eviction."""
-    sequence = _next_sequence(connection)
+    sequence, age = _present_moment(connection)
     rows = [
-        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i}
+        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i, "age": age}
         for i, (call_id, times, accessed_at) in enumerate(touches)
     ]
     connection.executemany(hot.TOUCH, rows)

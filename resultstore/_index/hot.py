@@ -3,7 +3,7 @@
 A hit and a miss import no SQLAlchemy: they run these texts on a bare connection.
 """
 
-VERSION = 2
+VERSION = 3
 
 FETCH = (
     "SELECT call.id, call.state, call.kind, call.integer, call.number, call.text, call.leaf_count, "
@@ -39,7 +39,7 @@ EQUAL_PAYLOADS = (
 )
 TOTAL = (
     "SELECT total.id, total.file_nbytes, total.inline_nbytes, total.payloads, total.access_sequence, "
-    "total.evictions, total.file_calls, total.journal_lines FROM total"
+    "total.evictions, total.file_calls, total.journal_lines, total.age, total.aged_by FROM total"
 )
 ADD_RUN = (
     "INSERT INTO run (started_at, process, host, username, program, python, platform, boot, packages) "
@@ -68,7 +68,7 @@ ACCEPT = (
     ":accepted_id, :reason, :created_at) ON CONFLICT (version_id, accepted_id) DO UPDATE SET reason = "
     ":reason, created_at = :created_at"
 )
-FIND_CALL = "SELECT call.id, call.access_count FROM call WHERE call.\"key\" = :key"
+FIND_CALL = "SELECT call.id, call.access_count, call.state, call.nbytes FROM call WHERE call.\"key\" = :key"
 KEEP_COMPUTATION = (
     "INSERT INTO computation (call_id, run_id, created_at, duration, checksum, state, note) SELECT "
     "call.id, call.run_id, call.created_at, call.duration, call.checksum, call.state, call.note FROM call "
@@ -76,16 +76,17 @@ KEEP_COMPUTATION = (
 )
 ADD_CALL = (
     "INSERT INTO call (\"key\", state, kind, integer, number, text, leaf_count, checksum, version_id, "
-    "run_id, created_at, duration, nbytes, accessed_at, access_count, access_sequence, note) VALUES "
+    "run_id, created_at, duration, nbytes, accessed_at, access_count, access_sequence, note, age) VALUES "
     "(:key, :state, :kind, :integer, :number, :text, :leaf_count, :checksum, :version_id, :run_id, "
-    ":created_at, :duration, :nbytes, :accessed_at, :access_count, :access_sequence, :note) ON CONFLICT "
-    "(\"key\") DO NOTHING"
+    ":created_at, :duration, :nbytes, :accessed_at, :access_count, :access_sequence, :note, :age) ON "
+    "CONFLICT (\"key\") DO NOTHING"
 )
 CHANGE_CALL = (
     "UPDATE call SET state=:state, kind=:kind, integer=:integer, number=:number, text=:text, "
     "leaf_count=:leaf_count, checksum=:checksum, version_id=:version_id, run_id=:run_id, "
     "created_at=:created_at, duration=:duration, nbytes=:nbytes, accessed_at=:accessed_at, "
-    "access_count=:access_count, access_sequence=:access_sequence, note=:note WHERE call.id = :id"
+    "access_count=:access_count, access_sequence=:access_sequence, note=:note, age=:age WHERE call.id = "
+    ":id"
 )
 ADD_ARGUMENT = (
     "INSERT INTO argument (call_id, position, name, kind, number, text, token, summary) VALUES (:call_id, "
@@ -104,7 +105,10 @@ ADD_NESTING = (
     "INSERT INTO nesting (parent_id, child_id) SELECT :parent_id AS anon_1, call.id FROM call WHERE "
     "call.\"key\" = :child_key ON CONFLICT DO NOTHING"
 )
-COUNT_MISSES = "UPDATE function SET misses=(function.misses + :count) WHERE function.id = :id"
+COUNT_MISSES = (
+    "UPDATE function SET misses=(function.misses + :misses), stored=(function.stored + :stored), "
+    "nbytes=(function.nbytes + :nbytes) WHERE function.id = :id"
+)
 CHANGE_TOTAL = (
     "UPDATE total SET file_nbytes=(total.file_nbytes + :file_nbytes), inline_nbytes=(total.inline_nbytes "
     "+ :inline_nbytes), payloads=(total.payloads + :payloads), access_sequence=(total.access_sequence + "
@@ -113,7 +117,7 @@ CHANGE_TOTAL = (
 )
 TOUCH = (
     "UPDATE call SET accessed_at=:accessed_at, access_count=(call.access_count + :count), "
-    "access_sequence=:access_sequence WHERE call.id = :id"
+    "access_sequence=:access_sequence, age=:age WHERE call.id = :id"
 )
 COUNT_HITS = (
     "UPDATE function SET hits=(function.hits + :count), seconds_saved=(function.seconds_saved + :count * "
@@ -122,17 +126,53 @@ COUNT_HITS = (
     "function_version.id WHERE call.id = :id)"
 )
 VICTIMS = (
-    "SELECT call.id, call.nbytes FROM call WHERE call.state = 'stored' AND call.pinned IS 0 ORDER BY "
-    "{order}, call.id LIMIT 200 OFFSET 0"
+    "SELECT call.id, call.access_sequence, call.access_count, call.created_at, call.duration, "
+    "call.nbytes, call.age FROM call WHERE call.state = 'stored' AND call.pinned IS 0 ORDER BY {order}, "
+    "call.id LIMIT :count OFFSET :skip"
 )
 VICTIMS_WITH_PAYLOAD = (
-    "SELECT call.id, call.nbytes FROM call WHERE call.state = 'stored' AND call.pinned IS 0 AND "
-    "call.leaf_count > 0 ORDER BY {order}, call.id LIMIT 200 OFFSET 0"
+    "SELECT call.id, call.access_sequence, call.access_count, call.created_at, call.duration, "
+    "call.nbytes, call.age FROM call WHERE call.state = 'stored' AND call.pinned IS 0 AND call.leaf_count "
+    "> 0 ORDER BY {order}, call.id LIMIT :count OFFSET 0"
+)
+VICTIMS_OF_VERSION = (
+    "SELECT call.id, call.access_sequence, call.access_count, call.created_at, call.duration, "
+    "call.nbytes, call.age FROM call WHERE call.state = 'stored' AND call.pinned IS 0 AND call.version_id "
+    "= :version_id ORDER BY {order}, call.id LIMIT :count OFFSET 0"
+)
+UNTOUCHED = (
+    "SELECT call.id, call.access_sequence, call.access_count, call.created_at, call.duration, "
+    "call.nbytes, call.age FROM call WHERE call.state = 'stored' AND call.pinned IS 0 AND "
+    "call.access_sequence > :after AND call.accessed_at < :before ORDER BY call.access_sequence LIMIT "
+    ":count OFFSET 0"
 )
 DROPPED = (
-    "SELECT call.id FROM call WHERE call.state != 'stored' ORDER BY call.access_sequence LIMIT 200 OFFSET "
-    "0"
+    "SELECT call.id FROM call WHERE call.state != 'stored' AND call.pinned IS 0 ORDER BY "
+    "call.access_sequence LIMIT :count OFFSET 0"
 )
+ANY_PINNED = "SELECT call.id FROM call WHERE call.pinned IS 1 LIMIT 1 OFFSET 0"
+PIN = "UPDATE call SET pinned=:pinned WHERE call.\"key\" = :key"
+STORED = (
+    "SELECT coalesce(sum(function.stored), 0) AS coalesce_1, coalesce(sum(function.nbytes), 0) AS "
+    "coalesce_3 FROM function"
+)
+FUNCTION_NBYTES = "SELECT function.nbytes FROM function WHERE function.name = :name"
+FUNCTION_VERSIONS = (
+    "SELECT function_version.id FROM function_version JOIN function ON function.id = "
+    "function_version.function_id WHERE function.name = :name"
+)
+AGE = "UPDATE total SET age=max(total.age, :age)"
+SET_AGE = "UPDATE total SET age=:age, aged_by=:aged_by"
+REJUVENATE = "UPDATE call SET age=0 WHERE call.id > :after AND call.id <= :until AND call.age != 0"
+CALLS = (
+    "SELECT call.id FROM call WHERE call.id > :after AND call.id <= :until ORDER BY call.id LIMIT :count "
+    "OFFSET 0"
+)
+CALLS_OF_VERSION = (
+    "SELECT call.id FROM call WHERE call.id > :after AND call.id <= :until AND call.version_id = "
+    ":version_id ORDER BY call.id LIMIT :count OFFSET 0"
+)
+LAST_CALL = "SELECT coalesce(max(call.id), 0) AS coalesce_1 FROM call"
 CALL_PAYLOADS = (
     "SELECT DISTINCT payload.id, payload.file, payload.disk_nbytes, length(payload.inline) AS length_1 "
     "FROM payload JOIN result_leaf ON result_leaf.payload_id = payload.id WHERE result_leaf.call_id = "
@@ -144,14 +184,48 @@ DROP_PAYLOAD = (
     "DELETE FROM payload WHERE payload.id = :id AND NOT (EXISTS (SELECT * FROM result_leaf WHERE "
     "result_leaf.payload_id = payload.id))"
 )
-EVICT_CALL = (
-    "UPDATE call SET state='evicted', kind=NULL, integer=NULL, number=NULL, text=NULL, leaf_count=0, "
-    "checksum=NULL, nbytes=0, note=:note WHERE call.id = :id"
+COUNT_DROPPED = (
+    "SELECT function_version.function_id, count(*) AS count_1, count(*) FILTER (WHERE call.state = "
+    "'stored') AS anon_1, sum(call.nbytes) AS sum_1, sum(call.leaf_count) AS sum_2 FROM call JOIN "
+    "function_version ON function_version.id = call.version_id WHERE call.id IN (SELECT anon_2.value FROM "
+    "json_each(:ids) AS anon_2) GROUP BY function_version.function_id"
 )
-COUNT_EVICTION = (
-    "UPDATE function SET evictions=(function.evictions + 1) WHERE function.id = (SELECT "
-    "function_version.function_id FROM function_version JOIN call ON call.version_id = "
-    "function_version.id WHERE call.id = :id)"
+CALLS_WITH_FILES = (
+    "SELECT count(DISTINCT result_leaf.call_id) AS count_1 FROM result_leaf JOIN payload ON payload.id = "
+    "result_leaf.payload_id WHERE result_leaf.call_id IN (SELECT anon_1.value FROM json_each(:ids) AS "
+    "anon_1) AND payload.file IS NOT NULL"
+)
+PAYLOADS_OF_CALLS = (
+    "SELECT DISTINCT result_leaf.payload_id FROM result_leaf WHERE result_leaf.call_id IN (SELECT "
+    "anon_1.value FROM json_each(:ids) AS anon_1)"
+)
+DROP_LEAVES_OF_CALLS = (
+    "DELETE FROM result_leaf WHERE result_leaf.call_id IN (SELECT anon_1.value FROM json_each(:ids) AS "
+    "anon_1)"
+)
+UNUSED_AMONG = (
+    "SELECT payload.id, payload.file, payload.disk_nbytes, length(payload.inline) AS length_1 FROM "
+    "payload WHERE payload.id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1) AND NOT (EXISTS "
+    "(SELECT * FROM result_leaf WHERE result_leaf.payload_id = payload.id))"
+)
+FREED_BY = (
+    "SELECT coalesce(sum(payload.disk_nbytes + coalesce(length(payload.inline), 0)), 0) AS coalesce_1 "
+    "FROM payload WHERE payload.id IN (SELECT result_leaf.payload_id FROM result_leaf WHERE "
+    "result_leaf.call_id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1)) AND NOT (EXISTS (SELECT "
+    "* FROM result_leaf WHERE result_leaf.payload_id = payload.id AND (result_leaf.call_id NOT IN (SELECT "
+    "anon_2.value FROM json_each(:ids) AS anon_2))))"
+)
+DROP_PAYLOADS = "DELETE FROM payload WHERE payload.id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1)"
+DROP_ARGUMENTS_OF_CALLS = "DELETE FROM argument WHERE argument.call_id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1)"
+FORGET_CALLS = "DELETE FROM call WHERE call.id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1)"
+EVICT_CALLS = (
+    "UPDATE call SET state='evicted', kind=NULL, integer=NULL, number=NULL, text=NULL, leaf_count=0, "
+    "checksum=NULL, nbytes=0, note=:note WHERE call.id IN (SELECT anon_1.value FROM json_each(:ids) AS "
+    "anon_1)"
+)
+CHANGE_FUNCTION = (
+    "UPDATE function SET evictions=(function.evictions + :evictions), stored=(function.stored - :stored), "
+    "nbytes=(function.nbytes - :nbytes) WHERE function.id = :id"
 )
 SET_JOURNAL_LINES = "UPDATE total SET journal_lines=:journal_lines"
 FILE_KEYS = (
@@ -187,16 +261,15 @@ DROP_UNUSED_SOURCES = (
 SET_TOTAL = (
     "UPDATE total SET file_nbytes=:file_nbytes, inline_nbytes=:inline_nbytes, payloads=:payloads, "
     "access_sequence=:access_sequence, evictions=:evictions, file_calls=:file_calls, "
-    "journal_lines=:journal_lines"
+    "journal_lines=:journal_lines, age=:age, aged_by=:aged_by"
 )
-FORGET_CALL = "DELETE FROM call WHERE call.id = :id"
 
 CREATE = (
     (
         "CREATE TABLE function (id INTEGER NOT NULL, name TEXT NOT NULL, hits INTEGER DEFAULT '0' NOT NULL, "
         "misses INTEGER DEFAULT '0' NOT NULL, evictions INTEGER DEFAULT '0' NOT NULL, seconds_saved FLOAT "
-        "DEFAULT '0' NOT NULL, CONSTRAINT pk_function PRIMARY KEY (id), CONSTRAINT uq_function_name UNIQUE "
-        "(name))"
+        "DEFAULT '0' NOT NULL, stored INTEGER DEFAULT '0' NOT NULL, nbytes BIGINT DEFAULT '0' NOT NULL, "
+        "CONSTRAINT pk_function PRIMARY KEY (id), CONSTRAINT uq_function_name UNIQUE (name))"
     ),
     (
         "CREATE TABLE lease (\"key\" BLOB NOT NULL, owner TEXT NOT NULL, expires_at FLOAT NOT NULL, CONSTRAINT "
@@ -223,7 +296,8 @@ CREATE = (
     (
         "CREATE TABLE total (id INTEGER NOT NULL, file_nbytes BIGINT NOT NULL, inline_nbytes BIGINT NOT NULL, "
         "payloads BIGINT NOT NULL, access_sequence BIGINT NOT NULL, evictions BIGINT NOT NULL, file_calls "
-        "BIGINT NOT NULL, journal_lines BIGINT NOT NULL, CONSTRAINT pk_total PRIMARY KEY (id))"
+        "BIGINT NOT NULL, journal_lines BIGINT NOT NULL, age FLOAT DEFAULT '0' NOT NULL, aged_by TEXT, "
+        "CONSTRAINT pk_total PRIMARY KEY (id))"
     ),
     (
         "CREATE TABLE function_version (id INTEGER NOT NULL, function_id INTEGER NOT NULL, number INTEGER NOT "
@@ -250,20 +324,22 @@ CREATE = (
         "BIGINT, number FLOAT, text TEXT, leaf_count INTEGER DEFAULT '0' NOT NULL, checksum BLOB, version_id "
         "INTEGER NOT NULL, run_id INTEGER, created_at FLOAT NOT NULL, duration FLOAT NOT NULL, nbytes BIGINT "
         "DEFAULT '0' NOT NULL, accessed_at FLOAT NOT NULL, access_count INTEGER DEFAULT '0' NOT NULL, "
-        "access_sequence BIGINT NOT NULL, pinned BOOLEAN DEFAULT 0 NOT NULL, note TEXT, CONSTRAINT pk_call "
-        "PRIMARY KEY (id), CONSTRAINT ck_call_state CHECK (state IN ('stored', 'evicted', 'not stored')), "
-        "CONSTRAINT uq_call_key UNIQUE (\"key\"), CONSTRAINT fk_call_version_id_function_version FOREIGN "
-        "KEY(version_id) REFERENCES function_version (id) ON DELETE CASCADE, CONSTRAINT fk_call_run_id_run "
-        "FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE SET NULL)"
+        "access_sequence BIGINT NOT NULL, pinned BOOLEAN DEFAULT 0 NOT NULL, note TEXT, age FLOAT DEFAULT '0' "
+        "NOT NULL, CONSTRAINT pk_call PRIMARY KEY (id), CONSTRAINT ck_call_state CHECK (state IN ('stored', "
+        "'evicted', 'not stored')), CONSTRAINT uq_call_key UNIQUE (\"key\"), CONSTRAINT "
+        "fk_call_version_id_function_version FOREIGN KEY(version_id) REFERENCES function_version (id) ON "
+        "DELETE CASCADE, CONSTRAINT fk_call_run_id_run FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE SET "
+        "NULL)"
     ),
     "CREATE INDEX ix_call_created_at ON call (created_at)",
-    "CREATE INDEX ix_call_dropped ON call (access_sequence) WHERE state != 'stored'",
+    "CREATE INDEX ix_call_dropped ON call (access_sequence) WHERE state != 'stored' AND pinned IS 0",
+    "CREATE INDEX ix_call_pinned ON call (access_sequence) WHERE pinned IS 1",
     "CREATE INDEX ix_call_run_id ON call (run_id)",
-    "CREATE INDEX ix_call_stored ON call (access_sequence) WHERE state = 'stored'",
+    "CREATE INDEX ix_call_stored ON call (access_sequence) WHERE state = 'stored' AND pinned IS 0",
     "CREATE INDEX ix_call_version_id ON call (version_id)",
     (
-        "CREATE INDEX ix_call_with_payload ON call (access_sequence) WHERE state = 'stored' AND leaf_count > "
-        "0"
+        "CREATE INDEX ix_call_with_payload ON call (access_sequence) WHERE state = 'stored' AND pinned IS 0 "
+        "AND leaf_count > 0"
     ),
     (
         "CREATE TABLE dependency (id INTEGER NOT NULL, version_id INTEGER NOT NULL, name TEXT NOT NULL, kind "
@@ -327,6 +403,6 @@ CREATE = (
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc "
         "PRIMARY KEY (version_num))"
     ),
-    "INSERT INTO alembic_version (version_num) VALUES ('0002')",
-    "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0)",
+    "INSERT INTO alembic_version (version_num) VALUES ('0003')",
+    "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, NULL)",
 )

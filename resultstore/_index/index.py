@@ -12,9 +12,10 @@ from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, Payl
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
+from resultstore._index.queue import Queue
 from resultstore._index.recent import CallRow, Recent
 from resultstore.errors import BusyError
-from resultstore.eviction import LRU
+from resultstore.eviction import LRU, Policy, Use
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
@@ -35,6 +36,8 @@ class Total(NamedTuple):
     evictions: int
     file_calls: int
     journal_lines: int
+    age: float
+    aged_by: str | None
 
 
 class Index:
@@ -43,13 +46,13 @@ class Index:
     Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
     """
 
-    def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str]) -> None:
+    def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str], policy: Policy = LRU) -> None:
         pages = _CHECKPOINT_PAGES
         if size_limit is not None:  # the log counts in the budget
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
         self.connections = Connections(folder, meta, checkpoint_pages=pages)
         self._blocked_nbytes = _BLOCKED * pages * 4096
-        self.policy = LRU
+        self.queue = Queue(self.connections, policy)
         self._run_id: int | None = None
         self._run_generation = 0
         self._recent = Recent(self.connections.pulse)
@@ -128,7 +131,7 @@ class Index:
     def total(self) -> Total:
         """Return the sums."""
         rows = self.connections.query(hot.TOTAL, {})
-        return Total(*rows[0]) if rows else Total(1, 0, 0, 0, 0, 0, 0, 0)
+        return Total(*rows[0]) if rows else Total(1, 0, 0, 0, 0, 0, 0, 0, 0.0, None)
 
     def disk_nbytes(self) -> int:
         """Return what the index file and its side files take on the disk."""
@@ -184,19 +187,24 @@ class Index:
             changes.touch_calls(connection, touches)
         self._recent.turn(page, ())
 
-    def victims(self, *, with_payload: bool) -> list[tuple[int, int]]:
-        """Return the next calls to evict, in the order of the policy: (call, stored bytes)."""
-        sql = hot.VICTIMS_WITH_PAYLOAD if with_payload else hot.VICTIMS
-        return self.connections.query(sql.format(order=self.policy.order), {})
-
-    def oldest_dropped(self) -> list[int]:
-        """Return calls whose payload is gone, least recently used first."""
-        return [row[0] for row in self.connections.query(hot.DROPPED, {})]
-
     def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None, counted: bool = False) -> Dropped:
         """Drop payloads, and records unless ``keep_record`` says why they stay, in one transaction."""
         with self.connections.transaction() as connection:
             return changes.drop_calls(connection, call_ids, keep_record=keep_record, counted=counted)
+
+    def evict(self, uses: Iterable[Use], reason: str | None) -> Dropped:
+        """Drop what the policy chose, in one transaction; records stay if there is a reason."""
+        uses = list(uses)
+        with self.connections.transaction() as connection:
+            age = self.queue.policy.aged(uses)
+            if age:
+                connection.execute(hot.AGE, {"age": age})
+            return changes.drop_calls(connection, [use.id for use in uses], keep_record=reason, counted=True)
+
+    def pin(self, key: bytes, *, pinned: bool) -> bool:
+        """Pin a call, or let it go again; say whether there is such a call."""
+        with self.connections.transaction() as connection:
+            return connection.execute(hot.PIN, {"key": key, "pinned": pinned}).rowcount > 0
 
     def set_journal_lines(self, lines: int) -> None:
         """Note how many lines the journal has after a compaction."""

@@ -72,6 +72,9 @@ function = Table(
     Column("misses", Integer, nullable=False, server_default="0"),
     Column("evictions", Integer, nullable=False, server_default="0"),
     Column("seconds_saved", Float, nullable=False, server_default="0"),
+    # Sums over its stored calls, so that a budget of its own needs no scan.
+    Column("stored", Integer, nullable=False, server_default="0"),
+    Column("nbytes", BigInteger, nullable=False, server_default="0"),
 )
 
 # Texts of code, each once; they leave when no version has them any more.
@@ -156,21 +159,22 @@ call = Table(
     Column("access_sequence", BigInteger, nullable=False),
     Column("pinned", Boolean, nullable=False, server_default=text("0")),
     Column("note", Text),  # why it is not stored, or was dropped
+    Column("age", Float, nullable=False, server_default="0"),  # total.age at the last access
     CheckConstraint("state IN ('stored', 'evicted', 'not stored')", name="state"),
 )
-Index(
-    "ix_call_stored",
-    call.c.access_sequence,
-    sqlite_where=call.c.state == "stored",
-    postgresql_where=call.c.state == "stored",
-)
-_WITH_PAYLOAD = (call.c.state == "stored") & (call.c.leaf_count > 0)
+
+# What may go, in the order of the standing policy; those of other policies are made when they are first used.
+_STORED = (call.c.state == "stored") & call.c.pinned.is_(False)
+_WITH_PAYLOAD = _STORED & (call.c.leaf_count > 0)
+_DROPPED = (call.c.state != "stored") & call.c.pinned.is_(False)
+Index("ix_call_stored", call.c.access_sequence, sqlite_where=_STORED, postgresql_where=_STORED)
 Index("ix_call_with_payload", call.c.access_sequence, sqlite_where=_WITH_PAYLOAD, postgresql_where=_WITH_PAYLOAD)
+Index("ix_call_dropped", call.c.access_sequence, sqlite_where=_DROPPED, postgresql_where=_DROPPED)
 Index(
-    "ix_call_dropped",
+    "ix_call_pinned",
     call.c.access_sequence,
-    sqlite_where=call.c.state != "stored",
-    postgresql_where=call.c.state != "stored",
+    sqlite_where=call.c.pinned.is_(True),
+    postgresql_where=call.c.pinned.is_(True),
 )
 
 # The arguments of a call, as they were before the function ran.
@@ -280,12 +284,14 @@ total = Table(
     Column("evictions", BigInteger, nullable=False),
     Column("file_calls", BigInteger, nullable=False),  # calls with a payload in a file
     Column("journal_lines", BigInteger, nullable=False),
+    Column("age", Float, nullable=False, server_default="0"),  # the worth of what was evicted last, see eviction.py
+    Column("aged_by", Text),  # the policy whose worth that is
 )
 
-VERSION = 2
+VERSION = 3
 """``PRAGMA user_version``: raised with every migration."""
 
-REVISION = "0002"
+REVISION = "0003"
 """The Alembic revision that a store of this version is stamped with."""
 
 CALLS_VIEW = """\

@@ -7,16 +7,15 @@ that imports SQLAlchemy, at the first `find`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects import sqlite
 
 from resultstore._clock import to_datetime
 from resultstore._index.connect import Connections, told
 from resultstore._index.schema import argument, call, function, function_version
-from resultstore.eviction import Policy
 from resultstore.query import Query
 from resultstore.record import Record, Summary
 
@@ -32,13 +31,32 @@ def run(connections: Connections, statement: Select[Any]) -> list[tuple[Any, ...
         return connections.query(str(compiled), dict(compiled.params))
 
 
+_RECORD = (
+    call.c.id,
+    function.c.name,
+    function_version.c.label,
+    function_version.c.number,
+    function_version.c.fingerprint,
+    call.c.created_at,
+    call.c.accessed_at,
+    call.c.access_count,
+    call.c.duration,
+    call.c.nbytes,
+    call.c.state,
+    call.c.key,
+    call.c.note,
+    call.c.pinned,
+)
+
+
 class CallSelect:
     """The calls that a query matches, newest first; the source behind `Records`."""
 
-    def __init__(self, connections: Connections, query: Query, load: Any = None) -> None:
+    def __init__(self, connections: Connections, query: Query, load: Any = None, pin: Any = None) -> None:
         self._connections = connections
         self._query = query
         self._load = load
+        self._pin = pin
 
     def count(self) -> int:
         """Return how many calls match."""
@@ -46,29 +64,12 @@ class CallSelect:
         rows = run(self._connections, statement)
         return int(rows[0][0]) if rows else 0
 
-    def ids(self) -> list[int]:
-        """Return the numbers of the calls that match."""
-        return [row[0] for row in run(self._connections, self._from(select(call.c.id)))]
-
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some of the records."""
-        columns = (
-            call.c.id,
-            function.c.name,
-            function_version.c.label,
-            function_version.c.number,
-            function_version.c.fingerprint,
-            call.c.created_at,
-            call.c.accessed_at,
-            call.c.access_count,
-            call.c.duration,
-            call.c.nbytes,
-            call.c.state,
-            call.c.key,
-            call.c.note,
-        )
-        statement = self._from(select(*columns)).order_by(call.c.created_at.desc(), call.c.id.desc())
-        rows = run(self._connections, statement.limit(limit).offset(offset))
+        statement = self._from(select(*_RECORD)).order_by(call.c.created_at.desc(), call.c.id.desc())
+        return self._records(run(self._connections, statement.limit(limit).offset(offset)))
+
+    def _records(self, rows: list[tuple[Any, ...]]) -> list[Record]:
         arguments = self._arguments([row[0] for row in rows])
         return [self._record(row, arguments.get(row[0], {})) for row in rows]
 
@@ -98,7 +99,7 @@ class CallSelect:
         return found
 
     def _record(self, row: tuple[Any, ...], arguments: Mapping[str, Any]) -> Record:
-        _, name, label, number, fingerprint, created, accessed, count, duration, nbytes, state, key, note = row
+        _, name, label, number, fingerprint, created, accessed, count, duration, nbytes, state, key, note, pinned = row
         return Record(
             function=name,
             version=number if label is None else label,
@@ -112,8 +113,29 @@ class CallSelect:
             state=state,
             key=key,
             note=note,
+            pinned=bool(pinned),
             _load=self._load,
+            _pin=self._pin,
         )
+
+
+class ListedCalls(CallSelect):
+    """Calls by their numbers in the index, in the order of the list."""
+
+    def __init__(self, connections: Connections, ids: Sequence[int], load: Any, pin: Any) -> None:
+        super().__init__(connections, Query(), load, pin)
+        self._ids = ids
+
+    def count(self) -> int:
+        """Return how many calls there were when the list was made."""
+        return len(self._ids)
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        """Return some of the records; those that are forgotten since are left out."""
+        ids = self._ids[offset : offset + limit]
+        rows = run(self._connections, self._from(select(*_RECORD)).where(call.c.id.in_(ids)))
+        places = {number: i for i, number in enumerate(ids)}
+        return self._records(sorted(rows, key=lambda row: places[row[0]]))
 
 
 def _has_argument(name: str, token: bytes) -> ColumnElement[bool]:
@@ -142,45 +164,18 @@ def _argument_value(kind: str, number: float | None, text: str | None, token: by
 
 def function_totals(connections: Connections) -> list[tuple[Any, ...]]:
     """Return for each function: name, hits, misses, seconds saved, evictions, stored calls, stored bytes."""
-    stored = call.c.state == "stored"
-    statement = (
-        select(
-            function.c.name,
-            function.c.hits,
-            function.c.misses,
-            function.c.seconds_saved,
-            function.c.evictions,
-            func.count(call.c.id).filter(stored),
-            func.coalesce(func.sum(call.c.nbytes), 0),
-        )
-        .select_from(
-            function.outerjoin(function_version, function_version.c.function_id == function.c.id).outerjoin(
-                call, call.c.version_id == function_version.c.id
-            )
-        )
-        .group_by(function.c.id)
-        .order_by(function.c.name)
-    )
-    return run(connections, statement)
+    columns = "name hits misses seconds_saved evictions stored nbytes".split()
+    return run(connections, select(*(function.c[name] for name in columns)).order_by(function.c.name))
 
 
-def version_call_ids(connections: Connections, name: str, place: str, fingerprint: bytes | None) -> list[int]:
-    """Return the calls of a function's versions: those of its place, and the present one wherever it stands."""
+def version_ids(connections: Connections, name: str, place: str, fingerprint: bytes | None) -> list[int]:
+    """Return a function's versions: those of its place, and the present one wherever it stands."""
     mine = function_version.c.place == place
     if fingerprint is not None:
         mine = mine | (function_version.c.fingerprint == fingerprint)
     statement = (
-        select(call.c.id)
-        .join(function_version, function_version.c.id == call.c.version_id)
+        select(function_version.c.id)
         .join(function, function.c.id == function_version.c.function_id)
         .where(function.c.name == name, mine)
     )
     return [row[0] for row in run(connections, statement)]
-
-
-def stored_calls(connections: Connections, policy: Policy) -> list[tuple[int, int, float]]:
-    """Return all stored calls, in the order in which they go: (call, stored bytes, last access)."""
-    statement = select(call.c.id, call.c.nbytes, call.c.accessed_at).where(
-        call.c.state == "stored", call.c.pinned.is_(False)
-    )
-    return run(connections, statement.order_by(literal_column(policy.order), call.c.id))

@@ -49,7 +49,9 @@ def _columns(table: Any, *names: str) -> list[Any]:
 _PAYLOAD = """digest checksum format nbytes raw_nbytes head_nbytes
     dtype shape memory_order codec file inline disk_nbytes""".split()
 _RESULT = "state kind integer number text leaf_count checksum version_id run_id created_at duration nbytes".split()
-_ACCESS = "accessed_at access_count access_sequence note".split()
+_ACCESS = "accessed_at access_count access_sequence note age".split()
+_USE = "id access_sequence access_count created_at duration nbytes age".split()
+_SUMS = "file_nbytes inline_nbytes payloads access_sequence evictions file_calls journal_lines".split()
 
 _version_function = (
     select(function_version.c.function_id)
@@ -57,13 +59,19 @@ _version_function = (
     .where(call.c.id == p("id"))
     .scalar_subquery()
 )
-_victims = (
-    select(*_columns(call, "id", "nbytes"))
-    .where(call.c.state == STORED, call.c.pinned.is_(False))
-    # The index fills in the order of its policy: policies are data, and hot.py is whole without them.
-    .order_by(literal_column("{order}"), call.c.id)
-    .limit(BATCH)
-)
+_may_go = select(*_columns(call, *_USE)).where(call.c.state == STORED, call.c.pinned.is_(False))
+# The index fills in the order of its policy: policies are data, and hot.py is whole without them.
+_victims = _may_go.order_by(literal_column("{order}"), call.c.id).limit(p("count"))
+
+
+_calls = select(call.c.id).where(call.c.id > p("after"), call.c.id <= p("until")).order_by(call.c.id).limit(p("count"))
+
+
+def _among(column: Any) -> Any:
+    """Say that a number is one of a list that comes as JSON: one statement for a whole batch."""
+    return column.in_(select(func.json_each(p("ids")).table_valued("value").c.value))
+
+
 _duration = select(call.c.duration).where(call.c.id == p("id")).scalar_subquery()
 _next_number = (
     select(func.coalesce(func.max(function_version.c.number), 0) + 1)
@@ -146,7 +154,7 @@ STATEMENTS: dict[str, Any] = {
         index_elements=["version_id", "accepted_id"],
         set_={"reason": p("reason"), "created_at": p("created_at")},
     ),
-    "FIND_CALL": select(*_columns(call, "id", "access_count")).where(call.c.key == p("key")),
+    "FIND_CALL": select(*_columns(call, "id", "access_count", "state", "nbytes")).where(call.c.key == p("key")),
     "KEEP_COMPUTATION": insert(computation).from_select(
         ["call_id", "run_id", "created_at", "duration", "checksum", "state", "note"],
         select(*_columns(call, "id", "run_id", "created_at", "duration", "checksum", "state", "note")).where(
@@ -164,10 +172,14 @@ STATEMENTS: dict[str, Any] = {
         select(p("parent_id", type_=call.c.id.type), call.c.id).where(call.c.key == p("child_key")),
     )
     .on_conflict_do_nothing(),
-    "COUNT_MISSES": update(function).where(function.c.id == p("id")).values(misses=function.c.misses + p("count")),
-    "CHANGE_TOTAL": update(total).values(
-        {c.name: c + p(c.name) for c in total.c if c.name != "id"},
+    "COUNT_MISSES": update(function)
+    .where(function.c.id == p("id"))
+    .values(
+        misses=function.c.misses + p("misses"),
+        stored=function.c.stored + p("stored"),
+        nbytes=function.c.nbytes + p("nbytes"),
     ),
+    "CHANGE_TOTAL": update(total).values({name: total.c[name] + p(name) for name in _SUMS}),
     # -- accesses
     "TOUCH": update(call)
     .where(call.c.id == p("id"))
@@ -175,6 +187,7 @@ STATEMENTS: dict[str, Any] = {
         accessed_at=p("accessed_at"),
         access_count=call.c.access_count + p("count"),
         access_sequence=p("access_sequence"),
+        age=p("age"),
     ),
     "COUNT_HITS": update(function)
     .where(function.c.id == _version_function)
@@ -183,9 +196,34 @@ STATEMENTS: dict[str, Any] = {
         seconds_saved=function.c.seconds_saved + p("count") * _duration,
     ),
     # -- dropping
-    "VICTIMS": _victims,
+    "VICTIMS": _victims.offset(p("skip")),
     "VICTIMS_WITH_PAYLOAD": _victims.where(call.c.leaf_count > 0),
-    "DROPPED": select(call.c.id).where(call.c.state != STORED).order_by(call.c.access_sequence).limit(BATCH),
+    "VICTIMS_OF_VERSION": _victims.where(call.c.version_id == p("version_id")),
+    "UNTOUCHED": _may_go.where(call.c.access_sequence > p("after"), call.c.accessed_at < p("before"))
+    .order_by(call.c.access_sequence)
+    .limit(p("count")),
+    "DROPPED": select(call.c.id)
+    .where(call.c.state != STORED, call.c.pinned.is_(False))
+    .order_by(call.c.access_sequence)
+    .limit(p("count")),
+    "ANY_PINNED": select(call.c.id).where(call.c.pinned.is_(True)).limit(1),
+    "PIN": update(call).where(call.c.key == p("key")).values(pinned=p("pinned")),
+    "STORED": select(
+        func.coalesce(func.sum(function.c.stored), 0),
+        func.coalesce(func.sum(function.c.nbytes), 0),
+    ),
+    "FUNCTION_NBYTES": select(function.c.nbytes).where(function.c.name == p("name")),
+    "FUNCTION_VERSIONS": select(function_version.c.id)
+    .join(function, function.c.id == function_version.c.function_id)
+    .where(function.c.name == p("name")),
+    "AGE": update(total).values(age=func.max(total.c.age, p("age"))),
+    "SET_AGE": update(total).values(age=p("age"), aged_by=p("aged_by")),
+    "REJUVENATE": update(call)
+    .where(call.c.id > p("after"), call.c.id <= p("until"), call.c.age != literal(0))
+    .values(age=literal(0)),
+    "CALLS": _calls,
+    "CALLS_OF_VERSION": _calls.where(call.c.version_id == p("version_id")),
+    "LAST_CALL": select(func.coalesce(func.max(call.c.id), 0)),
     "CALL_PAYLOADS": select(payload.c.id, payload.c.file, payload.c.disk_nbytes, func.length(payload.c.inline))
     .join(result_leaf, result_leaf.c.payload_id == payload.c.id)
     .where(result_leaf.c.call_id == p("call_id"))
@@ -195,8 +233,35 @@ STATEMENTS: dict[str, Any] = {
     "DROP_PAYLOAD": delete(payload).where(
         payload.c.id == p("id"), ~exists().where(result_leaf.c.payload_id == payload.c.id)
     ),
-    "EVICT_CALL": update(call)
-    .where(call.c.id == p("id"))
+    "COUNT_DROPPED": select(
+        function_version.c.function_id,
+        func.count(),
+        func.count().filter(call.c.state == STORED),
+        func.sum(call.c.nbytes),
+        func.sum(call.c.leaf_count),
+    )
+    .join(function_version, function_version.c.id == call.c.version_id)
+    .where(_among(call.c.id))
+    .group_by(function_version.c.function_id),
+    "CALLS_WITH_FILES": select(func.count(result_leaf.c.call_id.distinct()))
+    .join(payload, payload.c.id == result_leaf.c.payload_id)
+    .where(_among(result_leaf.c.call_id), payload.c.file.is_not(None)),
+    "PAYLOADS_OF_CALLS": select(result_leaf.c.payload_id).where(_among(result_leaf.c.call_id)).distinct(),
+    "DROP_LEAVES_OF_CALLS": delete(result_leaf).where(_among(result_leaf.c.call_id)),
+    "UNUSED_AMONG": select(payload.c.id, payload.c.file, payload.c.disk_nbytes, func.length(payload.c.inline)).where(
+        _among(payload.c.id), ~exists().where(result_leaf.c.payload_id == payload.c.id)
+    ),
+    "FREED_BY": select(
+        func.coalesce(func.sum(payload.c.disk_nbytes + func.coalesce(func.length(payload.c.inline), literal(0))), 0)
+    ).where(
+        payload.c.id.in_(select(result_leaf.c.payload_id).where(_among(result_leaf.c.call_id))),
+        ~exists().where(result_leaf.c.payload_id == payload.c.id, ~_among(result_leaf.c.call_id)),
+    ),
+    "DROP_PAYLOADS": delete(payload).where(_among(payload.c.id)),
+    "DROP_ARGUMENTS_OF_CALLS": delete(argument).where(_among(argument.c.call_id)),
+    "FORGET_CALLS": delete(call).where(_among(call.c.id)),
+    "EVICT_CALLS": update(call)
+    .where(_among(call.c.id))
     .values(
         state=EVICTED,
         kind=None,
@@ -208,9 +273,13 @@ STATEMENTS: dict[str, Any] = {
         nbytes=0,
         note=p("note"),
     ),
-    "COUNT_EVICTION": update(function)
-    .where(function.c.id == _version_function)
-    .values(evictions=function.c.evictions + literal(1)),
+    "CHANGE_FUNCTION": update(function)
+    .where(function.c.id == p("id"))
+    .values(
+        evictions=function.c.evictions + p("evictions"),
+        stored=function.c.stored - p("stored"),
+        nbytes=function.c.nbytes - p("nbytes"),
+    ),
     "SET_JOURNAL_LINES": update(total).values(journal_lines=p("journal_lines")),
     "FILE_KEYS": select(call.c.key).where(
         exists()
@@ -241,5 +310,4 @@ STATEMENTS: dict[str, Any] = {
         ~exists().where(dependency.c.source_digest == source.c.digest),
     ),
     "SET_TOTAL": update(total).values({c.name: p(c.name) for c in total.c if c.name != "id"}),
-    "FORGET_CALL": delete(call).where(call.c.id == p("id")),
 }

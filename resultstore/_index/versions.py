@@ -127,9 +127,9 @@ def last_used(connections: Connections) -> list[tuple[Any, ...]]:
 
 
 def calls_of_versions(connections: Connections, ids: list[int], before: float | None) -> list[int]:
-    """Return the calls of versions, with ``before`` only those that nobody has asked for since then."""
+    """Return the calls of versions, pinned ones left out; with ``before`` those that nobody has asked for since."""
     found: list[int] = []
-    statement = select(call.c.id)
+    statement = select(call.c.id).where(call.c.pinned.is_(False))
     if before is not None:
         statement = statement.where(call.c.accessed_at < before)
     for start in range(0, len(ids), _CHUNK):

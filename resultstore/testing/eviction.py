@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sqlite3
 import tempfile
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from resultstore import Store
 from resultstore._data import replace
 from resultstore._index import hot
-from resultstore.eviction import Policy, Use
+from resultstore.eviction import LRU, Policy, Use
 
 _LARGEST = 3000
 _COLUMNS = ", ".join(Use._fields)
@@ -43,6 +44,7 @@ def _uses() -> st.SearchStrategy[list[Use]]:
         created_at=st.sampled_from([0.0, 1.5e9]) | st.floats(0, 4e9),
         duration=st.sampled_from([0.0, 1e-6]) | st.floats(0, 1e7),
         nbytes=st.integers(0, 3) | st.integers(0, 2**45),
+        age=st.just(0.0) | st.floats(0, 1e9),
     )
     return st.lists(use, max_size=12, unique_by=lambda use: use.id)
 
@@ -64,20 +66,21 @@ class PolicyContract:
 
     def open_store(self, place: Path, policy: Policy) -> Store:
         """Return an empty store that evicts by the policy."""
-        store = Store(tempfile.mkdtemp(dir=place))
-        assert store._vault is not None
-        store._vault.index.policy = policy
-        return store
+        return Store(tempfile.mkdtemp(dir=place), policy=policy)
 
     def uses(self, store: Store) -> dict[bytes, Use]:
         """Return what the index holds of each stored result, by key, as a stranger reads it."""
-        store.stats()  # writes the hits that wait
+        rows = self.read(store, f"SELECT key, {_COLUMNS} FROM call WHERE state = 'stored'")  # noqa: S608
+        return {key: Use(*facts) for key, *facts in rows}
+
+    def read(self, store: Store, sql: str) -> list[Any]:
+        """Return what is in the index, with the hits that wait."""
+        store.stats()
         connection = sqlite3.connect(Path(str(store.location)) / "index.sqlite")
         try:
-            rows = connection.execute(f"SELECT key, {_COLUMNS} FROM call WHERE state = 'stored'").fetchall()  # noqa: S608
+            return connection.execute(sql).fetchall()
         finally:
             connection.close()
-        return {key: Use(*facts) for key, *facts in rows}
 
     def test_the_order_is_total(self, policy: Policy) -> None:
         """Results have one order, the same every time and however they are shuffled, for all facts there can be."""
@@ -95,7 +98,7 @@ class PolicyContract:
         check()
 
     def test_the_index_says_the_same(self, policy: Policy) -> None:
-        """The index gives results in the order of the rank, for all facts there can be."""
+        """The index gives results in the order of the rank, for all facts there can be, without sorting them."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
         for statement in hot.CREATE:
             connection.execute(statement)
@@ -109,14 +112,41 @@ class PolicyContract:
         def check(uses: list[Use]) -> None:
             connection.execute("DELETE FROM call")
             connection.executemany(insert, (tuple(vars(use).values()) for use in uses))
-            expected = [(use.id, use.nbytes) for use in policy.queue(uses)]
-            for sql in (hot.VICTIMS, hot.VICTIMS_WITH_PAYLOAD):
-                assert connection.execute(sql.format(order=policy.order)).fetchall() == expected
+            expected = policy.queue(uses)
+            for text, index in zip((hot.VICTIMS, hot.VICTIMS_WITH_PAYLOAD), made, strict=True):
+                sql = text.format(order=policy.order)
+                assert [Use(*row) for row in connection.execute(sql, page)] == expected
+                if policy.order != LRU.order:  # whose index is the schema's
+                    plan = connection.execute("EXPLAIN QUERY PLAN " + sql, page).fetchall()
+                    assert [row[3] for row in plan] == [f"SCAN call USING INDEX {index}"]
 
+        page = {"count": 100, "skip": 0}
+        made = ("any", "with_payload")
+        for index, condition in zip(made, ("", " AND leaf_count > 0"), strict=True):
+            connection.execute(
+                f"CREATE INDEX {index} ON call ({policy.order}) WHERE state = 'stored' AND pinned IS 0{condition}"
+            )
         try:
             check()
         finally:
             connection.close()
+
+    def test_the_worth_is_finite_and_grows_with_the_age(self, policy: Policy) -> None:
+        """The age counts for nothing, or is the first term's: what is asked for later is never worth less for it."""
+
+        @_many
+        @given(_uses(), st.floats(0, 1e9))
+        def check(uses: list[Use], older: float) -> None:
+            for use in uses:
+                later = replace(use, age=use.age + older)
+                if policy.ages:
+                    assert math.isfinite(policy.rank(later)[0])
+                    assert policy.rank(later)[0] >= policy.rank(use)[0] >= use.age
+                    assert policy.rank(later)[1:] == policy.rank(use)[1:]
+                else:
+                    assert policy.rank(later) == policy.rank(use)
+
+        check()
 
     def test_victims_are_those_that_the_rank_says(self, policy: Policy, tmp_path: Path) -> None:
         """Under a limit of bytes the results that rank first go, and not one more than must."""
@@ -132,6 +162,8 @@ class PolicyContract:
                     before = self.uses(store)
                     limit = data.draw(st.integers(0, sum(use.nbytes for use in before.values())), "limit")
                     expected = _must_go(policy.queue(before.values()), limit)
+                    plan = store.plan_eviction(bytes_limit=limit)
+                    assert [before[record.key] for record in plan.records] == expected
                     assert store.reduce_size(bytes_limit=limit) == len(expected)
                     after = self.uses(store)
                     assert {use.id for key, use in before.items() if key not in after} == {use.id for use in expected}
@@ -159,7 +191,8 @@ class PolicyContract:
                 f(*call)
                 use = facts[f.key(*call)]
                 latest = max(other.access_sequence for other in facts.values()) + 1
-                facts[f.key(*call)] = replace(use, access_sequence=latest, access_count=use.access_count + 1)
+                ((age,),) = self.read(store, "SELECT age FROM total")
+                facts[f.key(*call)] = replace(use, access_sequence=latest, access_count=use.access_count + 1, age=age)
                 left = self.uses(store)
                 for first in policy.queue(facts.values()):
                     assert store.reduce_size(bytes_limit=sum(use.nbytes for use in left.values()) - 1) == 1
