@@ -238,7 +238,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         facts = self._function_facts(call[3])
         self._progress.calling(args, kwargs)
         result: Any
-        with self._identity.running(), _lineage.running() as children:
+        with self._identity.running(), _lineage.Running() as children:
             started = time.perf_counter()
             try:
                 result = self._run_plainly(args, kwargs)

@@ -96,6 +96,8 @@ class Keeper:
             self._keep(computed, parts, result, options, note, lean=True)
         except PayloadGone:
             self._keep(computed, parts, result, options, note, lean=False)
+        finally:
+            self.waiting.kept()
 
     def _keep(
         self,
@@ -114,6 +116,7 @@ class Keeper:
         if (
             self.waiting.is_burst()
             and computed.duration <= LONGEST_S
+            and options.size_limit is None
             and all(p.facts.inline is not None for p in packed)
         ):
             self._let_wait(computed, parts, packed, result, note)
@@ -132,11 +135,7 @@ class Keeper:
                     tickets[i] = self._blobs.stage(payload.buffers)
             payloads = [payload.facts for payload in packed]
             with self._writing():
-                if not self._room.make(sum(len(p.inline or b"") for p in payloads) + len(result.text or "")):
-                    raise TooLargeError(
-                        f"a result of {format_size(nbytes)} is not stored: pinned results fill the store; "
-                        "unpin some, or raise size_limit"
-                    )
+                self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
                 if options.size_limit is not None:
                     self._room.make_for(computed.function.name, options.size_limit, nbytes)
                 for i, ticket in list(tickets.items()):
@@ -162,6 +161,13 @@ class Keeper:
                     if not self._index.has_file(name):
                         self._blobs.delete(name)
 
+    def _make_room(self, incoming: int, nbytes: int) -> None:
+        if not self._room.make(incoming):
+            raise TooLargeError(
+                f"a result of {format_size(nbytes)} is not stored: pinned results fill the store; "
+                "unpin some, or raise size_limit"
+            )
+
     def _let_wait(
         self, computed: Computed, parts: list[Part], packed: list[Packed], result: ResultFacts, note: str | None
     ) -> None:
@@ -183,7 +189,8 @@ class Keeper:
                 self._is_at_it = threading.get_ident()
                 calls = waiting.take()
                 if calls:
-                    self._room.make(sum(_RECORD_NBYTES + _inline_nbytes(call) for call in calls))
+                    nbytes = sum(_RECORD_NBYTES + _row_nbytes(call) for call in calls)
+                    self._make_room(nbytes, nbytes)
                     dropped = self._index.add(calls, _environment.describe_run, self._loader.stands, journalled=False)
                     self._room.unlink(dropped.files)
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
@@ -251,8 +258,9 @@ class Keeper:
         )
 
 
-def _inline_nbytes(call: CallFacts) -> int:
-    return sum(len(leaf.payload.inline or b"") for leaf in (call.result.leaves if call.result else ()))
+def _row_nbytes(call: CallFacts) -> int:
+    result = call.result
+    return 0 if result is None else len(result.text or "") + sum(len(x.payload.inline or b"") for x in result.leaves)
 
 
 def _check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:

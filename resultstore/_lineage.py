@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from contextvars import ContextVar
 
 _children: ContextVar[list[tuple[str, bytes]] | None] = ContextVar("resultstore_children", default=None)
 
 
-@contextlib.contextmanager
-def running() -> Iterator[list[tuple[str, bytes]]]:
-    """Collect the cached calls made inside, of any store: (the store's place, the key)."""
-    mine: list[tuple[str, bytes]] = []
-    token = _children.set(mine)
-    try:
-        yield mine
-    finally:
-        _children.reset(token)
+class Running:
+    """Collects the cached calls made inside, of any store: (the store's place, the key)."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> list[tuple[str, bytes]]:
+        mine: list[tuple[str, bytes]] = []
+        self._token = _children.set(mine)
+        return mine
+
+    def __exit__(self, *ended: object) -> None:
+        _children.reset(self._token)
 
 
 def note(place: str, key: bytes) -> None:

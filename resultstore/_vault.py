@@ -31,7 +31,7 @@ from resultstore._place import make_place, others_can_write
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
-from resultstore._sizes import format_seconds, format_size
+from resultstore._sizes import format_seconds
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, MissingError, UnstorableError
 from resultstore.eviction import Use
@@ -267,7 +267,7 @@ class Vault:
         _lineage.note(self.place, computed.key)
         if not self._armed:
             self._arm()
-        logger.info("stored %s (%s)", name, format_size(sum(part.facts.nbytes for part in parts)))
+        logger.info("stored %s (%d bytes)", name, sum(part.facts.nbytes for part in parts))
         if options.mmap_mode is not None and not raised and maps_any(parts):
             return self._mapped(computed.key, options.mmap_mode, value), True
         return value, True

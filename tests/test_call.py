@@ -251,7 +251,7 @@ def test_logging_tells_hits_and_misses(store, caplog):
         f(2)
         f(2)
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["miss tests.science.square", "stored tests.science.square (0 B)", "hit tests.science.square"]
+    assert told == ["miss tests.science.square", "stored tests.science.square (0 bytes)", "hit tests.science.square"]
 
 
 def test_a_fresh_process_is_silent(folder):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from resultstore._facts import DependencyFacts
@@ -17,6 +17,7 @@ from resultstore._identity.encoding import digest_of, encode
 from resultstore._identity.graph import Node, graph_digest, reachable
 from resultstore._identity.names import innermost
 from resultstore._identity.walk import Walk
+from resultstore._identity.watch import Watch
 from resultstore._identity.whose import MISSING
 from resultstore._settings import KeyOptions
 from resultstore.errors import DigestError
@@ -95,20 +96,30 @@ class Fingerprint:
         """Return what the last look has seen."""
         return self._state
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Run the function within: what it changes itself is no change. Never raises by itself."""
-        watch = None
+    def running(self) -> Running:
+        """Return a context to run the function in: what it changes itself is no change."""
+        return Running(None if self._state is None else self._state.walk.watch)
+
+
+class Running:
+    """Runs a function within. Never raises by itself: the function's own value or error must not be lost for this."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        watch, self._watch = self._watch, None
         with contextlib.suppress(Exception):
-            watch = None if self._state is None else self._state.walk.watch
             if watch is not None:
                 watch.before_run()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(Exception):  # the function's own value or error must not be lost for this
-                if watch is not None:
-                    watch.after_run()
+                self._watch = watch
+
+    def __exit__(self, *ended: object) -> None:
+        if self._watch is not None:
+            with contextlib.suppress(Exception):
+                self._watch.after_run()
 
 
 def _local(node: Node) -> bytes:

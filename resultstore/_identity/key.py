@@ -27,8 +27,9 @@ _TEXT_LIMIT = 1000
 _EXACT = 2**53
 _DEFAULT = b"O" + encode("the default") + length(0)
 """Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
+_SHORT = 60
 _brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = 60
+_brief.maxstring = _brief.maxother = _SHORT
 _brief.maxlevel = 3
 
 
@@ -298,6 +299,12 @@ def _as_double(value: int) -> float | None:
 def summarise(value: Any) -> str:
     """Return a short text that says what a value is; never fails, never prints an array."""
     kind = type(value)
+    if kind is float or kind is bool or value is None or (kind is int and -_EXACT <= value <= _EXACT):
+        return repr(value)
+    if kind is str and len(value) < _SHORT and value.isascii():
+        text = repr(value)
+        if len(text) <= _SHORT:
+            return text
     try:
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
         if isinstance(shape, tuple) and shape and dtype is not None:

@@ -232,12 +232,16 @@ class Watch:
 
     def before_run(self) -> None:
         """Let what the functions may change count as it is now, for whoever looks while they run."""
+        if not self._places:
+            return
         with _lock:
             for place in self._places:
                 _running.setdefault((id(place.holder), place.name), _Running(place)).count += 1
 
     def after_run(self) -> None:
         """Note what the functions have changed themselves while they ran."""
+        if not self._places and not self._owners:
+            return
         with _lock:
             places = [self._left(place) for place in self._places]
         if len(_changed) > _MOST:  # of functions that are long gone, most likely
