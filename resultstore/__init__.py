@@ -4,7 +4,7 @@ Decorate a function and its results persist; a SQL index beside them records eve
 can ask what has been computed, from what, and when, and so that the disk does not fill up.
 """
 
-from typing import TYPE_CHECKING
+import typing
 
 from resultstore._function import CachedFunction
 from resultstore._identity.encoding import digest
@@ -25,7 +25,7 @@ from resultstore.errors import (
     UnstorableError,
 )
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from resultstore._upkeep import FunctionStats, Problem, Stats
     from resultstore.change import Change
     from resultstore.explain import Explanation

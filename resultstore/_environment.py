@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 
 from resultstore import _clock
@@ -14,6 +13,8 @@ _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "polars", "sklearn", "skima
 
 def describe_run() -> RunFacts:
     """Return the facts of this process: who computes, where, with which libraries loaded."""
+    import platform  # here, and not at every start
+
     return RunFacts(
         started_at=_clock.now(),
         process=os.getpid(),
