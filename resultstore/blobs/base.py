@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
-_NAME = re.compile(r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}")
+_NAME = re.compile(r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,3}")
 
 
 @dataclass(frozen=True, slots=True)
