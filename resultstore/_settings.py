@@ -21,6 +21,7 @@ class Compression(Data):
     """How payloads are compressed."""
 
     codec: str = "zstd"
+    """``"zstd"``, or ``"auto"``: each payload as it suits it, by a sample."""
     level: int = _LEVEL
     """From 1 to 22. Higher levels gain nothing on floating-point numbers, and cost time."""
 
@@ -197,9 +198,12 @@ def _parse_compression(spec: object) -> Compression | None:
     if spec is None:
         return None
     codec, level = spec if isinstance(spec, tuple) and len(spec) == 2 else (spec, _LEVEL)
-    if codec != "zstd" or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
-        raise OptionError("compression", spec, 'write "zstd", ("zstd", level) with a level from 1 to 22, or None')
-    return Compression(codec, level)
+    is_codec = isinstance(codec, str) and codec in ("zstd", "auto")
+    if not is_codec or isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= 22:
+        raise OptionError(
+            "compression", spec, 'write "zstd" or "auto", ("zstd", level) with a level from 1 to 22, or None'
+        )
+    return Compression(str(codec), level)
 
 
 def _parse_size(size: Any, option: str) -> int | None:

@@ -13,7 +13,7 @@ from resultstore._data import Data
 
 Buffer = bytes | bytearray | memoryview
 
-_NAME = r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,2}"
+_NAME = r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,3}"
 
 
 class BlobState(Data):

@@ -20,6 +20,7 @@ _MAGIC = b"ARROW1"
 _ALIGNMENT = 64  # what Arrow recommends for its buffers
 _SHORT_CHUNK_ROWS = 1 << 16
 _SHORT_TEXT = 200
+_COMMON_ITEMSIZE = 8  # of numbers, times and offsets; every buffer begins at a multiple of it
 
 
 class Arrow:
@@ -52,6 +53,7 @@ class Arrow:
             opaque_digest(self.name),
             types if len(types) <= _SHORT_TEXT and types.isprintable() else "mixed",
             json.dumps(list(table.shape)),
+            itemsize=_COMMON_ITEMSIZE,
         )
 
     def room(self, facts: PayloadFacts) -> tuple[Any, memoryview]:

@@ -34,6 +34,8 @@ class Encoded(Data):
     dtype: str | None = None
     shape: str | None = None
     order: str | None = None
+    itemsize: int = 1
+    """Bytes of the items of the body, for compression: those of the same place in every item may be alike."""
 
     @property
     def nbytes(self) -> int:

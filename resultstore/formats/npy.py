@@ -51,6 +51,7 @@ class Npy:
             dtype_text(dtype),
             json.dumps(list(shape)),
             order,
+            dtype.itemsize,
         )
 
     def digest(self, holder: Array, body_hash: bytes) -> bytes:

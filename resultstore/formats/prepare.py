@@ -35,10 +35,11 @@ def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed
     """Return a payload, compressed where that is asked for and pays; inline if it is small and may be."""
     encoded, facts, suffix = part.encoded, part.facts, part.encoded.suffix
     buffers: tuple[Buffer, ...] = (encoded.head, encoded.body)
-    frame = compress(encoded, compression) if compression is not None else None
-    if frame is not None and compression is not None:
-        buffers, suffix = (frame,), suffix + SUFFIXES[compression.codec]
-        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=compression.codec)
+    compressed = compress(encoded, compression) if compression is not None else None
+    if compressed is not None:
+        codec, frame = compressed
+        buffers, suffix = (frame,), suffix + SUFFIXES[codec]
+        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=codec)
     if inline and facts.nbytes <= INLINE_NBYTES:
         return Packed((), suffix, replace(facts, inline=b"".join(buffers)))
     return Packed(buffers, suffix, facts)
