@@ -14,15 +14,16 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from resultstore import _clock, _lifetime, _lineage
+from resultstore import _lifetime, _lineage
 from resultstore._accesses import Accesses
-from resultstore._facts import STORED, Computed, FunctionFacts, PayloadFacts, plain_text
+from resultstore._dropping import Dropping
+from resultstore._facts import STORED, Computed, PayloadFacts, plain_text
 from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
-from resultstore._index.index import CallRow, Dropped, Index
+from resultstore._index.index import CallRow, Index
 from resultstore._journal import Journal
 from resultstore._keeping import Keeper, TooLargeError, UnwantedError, maps_any
 from resultstore._loading import Loader, PickleRefusedError, TornError
@@ -33,8 +34,7 @@ from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
 from resultstore.blobs.local import LocalBlobs
-from resultstore.errors import BusyError, DamagedError, MissingError, UnstorableError
-from resultstore.eviction import Use
+from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.prepare import prepare
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.registry import format_named
@@ -67,7 +67,7 @@ class _Writing:
             raise
 
 
-class Vault:
+class Vault(Dropping):
     """What one process holds of one store."""
 
     def __init__(self, settings: Settings) -> None:
@@ -302,72 +302,6 @@ class Vault:
         with contextlib.suppress(Exception):
             self._keeper.refuse(computed, message)
         self.reporter.warn(computed.function.name, kind, message)
-
-    def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str) -> None:
-        """Note on record that a version takes over the results of others."""
-        with told(self.index.connections.path), self._writing():
-            self.index.accept(facts, accepted, reason, _clock.now())
-
-    # -- dropping
-
-    def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None) -> Dropped:
-        """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
-        with self._writing():
-            self._keeper.write_waiting()
-            dropped = self.index.drop(call_ids, keep_record=keep_record)
-            self._room.unlink(dropped.files)
-            return dropped
-
-    def evict(self, choose: Callable[[], list[Use]], reason: str) -> int:
-        """Drop the results that are chosen, which nobody pins or hits meanwhile; return how many went."""
-        with self.choosing():
-            chosen = choose()
-            dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
-            self._room.unlink(dropped.files)
-        return dropped.calls
-
-    @contextlib.contextmanager
-    def choosing(self) -> Iterator[None]:
-        """Let results be chosen in the order of the policy while nobody writes."""
-        with self._writing():
-            self._room.order()
-            yield
-
-    def pin(self, key: bytes, pinned: bool) -> None:
-        """Keep a call from being evicted, or let it go again; raise MissingError if there is none."""
-        with told(self.index.connections.path), self._writing():
-            if not self.index.connections.exists() or not self.index.pin(key, pinned=pinned):
-                raise MissingError(f"no call with the key {key.hex()} is on record")
-
-    def forget(self, key: bytes) -> int:
-        """Drop the call with this key and its record; return 0 or 1."""
-        with told(self.index.connections.path):
-            row = self.index.fetch(key)
-            if row is None:
-                return 0
-            self._accesses.forget(row.id)
-            return self.drop([row.id]).calls
-
-    def disk_nbytes(self) -> int:
-        """Return what the store takes on the disk, without a scan of its payloads."""
-        return self._room.disk_nbytes()
-
-    def forget_unused_versions(self) -> None:
-        """Forget versions without calls, which no other one leans on."""
-        with told(self.index.connections.path), self._writing():
-            self.index.drop_unused_versions()
-
-    def present_functions(self) -> list[Any]:
-        """Return the cached functions of this store in this process."""
-        while True:
-            with contextlib.suppress(RuntimeError):  # another thread decorates one at this moment
-                return list(self.functions)
-
-    def tidy(self) -> None:
-        """Give back what dropping has set free."""
-        with self._writing():
-            self.index.shrink()
-            self._room.compact_journal()
 
     # -- the end
 

@@ -294,3 +294,10 @@ def test_a_burst_keeps_the_limit(folder):
             if i % 300 == 299:
                 assert store.stats().nbytes <= 1_000_000
         assert store.verify() == []
+
+
+def test_a_call_that_waits_can_be_pinned(store):
+    """What waits is on record for whoever changes it, too."""
+    f = store.cache(science.square)
+    made = leave_some_waiting(store, f)
+    assert store.pin(f.key(made - 1)).pinned

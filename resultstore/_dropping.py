@@ -1,0 +1,99 @@
+"""The half of the vault that changes what is kept: row first, then file, under the write gate."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from resultstore import _clock
+from resultstore._accesses import Accesses
+from resultstore._facts import FunctionFacts
+from resultstore._index.connect import told
+from resultstore._index.index import Dropped, Index
+from resultstore._keeping import Keeper, Writing
+from resultstore._room import Room
+from resultstore.errors import MissingError
+from resultstore.eviction import Use
+
+
+class Dropping:
+    """What a vault does to calls that it has."""
+
+    _accesses: Accesses
+    _keeper: Keeper
+    _room: Room
+    _writing: Writing
+    functions: weakref.WeakSet[Any]
+    index: Index
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the write gate, with all results written that wait."""
+        with self._writing():
+            self._keeper.write_waiting()
+            yield
+
+    def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str) -> None:
+        """Note on record that a version takes over the results of others."""
+        with told(self.index.connections.path), self._changing():
+            self.index.accept(facts, accepted, reason, _clock.now())
+
+    def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None) -> Dropped:
+        """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
+        with self._changing():
+            dropped = self.index.drop(call_ids, keep_record=keep_record)
+            self._room.unlink(dropped.files)
+            return dropped
+
+    def evict(self, choose: Callable[[], list[Use]], reason: str) -> int:
+        """Drop the results that are chosen, which nobody pins or hits meanwhile; return how many went."""
+        with self.choosing():
+            chosen = choose()
+            dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
+            self._room.unlink(dropped.files)
+        return dropped.calls
+
+    @contextlib.contextmanager
+    def choosing(self) -> Iterator[None]:
+        """Let results be chosen in the order of the policy while nobody writes."""
+        with self._changing():
+            self._room.order()
+            yield
+
+    def pin(self, key: bytes, pinned: bool) -> None:
+        """Keep a call from being evicted, or let it go again; raise MissingError if there is none."""
+        with told(self.index.connections.path), self._changing():
+            if not self.index.connections.exists() or not self.index.pin(key, pinned=pinned):
+                raise MissingError(f"no call with the key {key.hex()} is on record")
+
+    def forget(self, key: bytes) -> int:
+        """Drop the call with this key and its record; return 0 or 1."""
+        with told(self.index.connections.path):
+            row = self.index.fetch(key)
+            if row is None:
+                return 0
+            self._accesses.forget(row.id)
+            return self.drop([row.id]).calls
+
+    def disk_nbytes(self) -> int:
+        """Return what the store takes on the disk, without a scan of its payloads."""
+        return self._room.disk_nbytes()
+
+    def forget_unused_versions(self) -> None:
+        """Forget versions without calls, which no other one leans on."""
+        with told(self.index.connections.path), self._changing():
+            self.index.drop_unused_versions()
+
+    def present_functions(self) -> list[Any]:
+        """Return the cached functions of this store in this process."""
+        while True:
+            with contextlib.suppress(RuntimeError):  # another thread decorates one at this moment
+                return list(self.functions)
+
+    def tidy(self) -> None:
+        """Give back what dropping has set free."""
+        with self._changing():
+            self.index.shrink()
+            self._room.compact_journal()
