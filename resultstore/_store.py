@@ -375,6 +375,8 @@ class Store(Asking, Housekeeping):
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._vault is not None:
+            self._vault.write_waiting()  # whoever gets this store is to find what was computed before
         return _reopen, (None if self._settings is None else self._settings.place, self._location, self._options)
 
 

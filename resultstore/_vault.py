@@ -231,6 +231,10 @@ class Vault(Dropping):
 
     # -- keeping
 
+    def write_waiting(self) -> None:
+        """Write the results that wait."""
+        self._keeper.write_waiting()
+
     def keep(self, computed: Computed, value: Any, options: CallOptions) -> tuple[Any, bool]:
         """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored."""
         name, raised = computed.function.name, type(value) is Raised

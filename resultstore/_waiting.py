@@ -20,7 +20,7 @@ LONGEST_S = 0.002
 """A call that took longer is written at once: there, a transaction of its own does not count."""
 MOST_S = 0.02
 """How long results wait at most, while the process runs."""
-_BURST_CALLS, _BURST_GAP_S = 32, 0.02
+_BURST_CALLS, _BURST_GAP_S = 32, 0.2
 """A burst is this many calls in a row, each so soon after the one before."""
 _IDLE_S = 0.2
 
