@@ -15,7 +15,7 @@ from timing import Contender, Plan, Row, Task, hits, measure, misses
 
 ARGUMENTS, RESULTS, MISSES = "Array arguments", "Array results", "Misses with array results"
 HASH, HASH_SELECT, FROMFILE, WRITE = "BLAKE3", "BLAKE3 + one SELECT", "np.fromfile", "write + rename"
-MMAP = "np.load(mmap_mode)"
+MMAP, MMAP_TWICE = "np.load(mmap_mode)", "np.load(mmap_mode), twice"
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
@@ -28,6 +28,7 @@ def tasks(plan: Plan) -> Iterator[Task]:
         yield task(RESULTS, f"hit, array result of {size}", measure_result, plan, nbytes)
     for size, nbytes in sizes.items():
         yield task(RESULTS, f"mapped hit, array result of {size}", measure_mapped, plan, nbytes)
+    yield task(RESULTS, f"h(g(f(x))), mapped arrays of {size_text(plan.large)}", measure_chain, plan, plan.large)
     for nbytes in (plan.medium, plan.large):
         yield task(MISSES, f"miss, array result of {size_text(nbytes)}", measure_miss, plan, nbytes)
 
@@ -106,6 +107,27 @@ def measure_mapped(plan: Plan, nbytes: int, name: str) -> list[Row]:
         contenders = [hits(c.name, c.function, [(size,)], [expected]) for c in cached]
         contenders.append(hits(MMAP, partial(np.load, mmap_mode="r"), [(path,)], [expected]))
         return [Row(name, measure(contenders, rounds_of(plan, nbytes)), (MMAP,))]
+
+
+def measure_chain(plan: Plan, nbytes: int, name: str) -> list[Row]:
+    """Measure three calls, all hits, each of which takes what the one before has given: two mapped arrays."""
+    size = nbytes // 8
+    expected = float((np.arange(size) * 0.5 * 2)[-1])
+    with peers.caches(workloads.series, plan.place, "r") as cached, peers.folder(plan.place) as folder:
+        path = os.path.join(folder, "raw.npy")
+        np.save(path, np.arange(size) * 0.5)
+
+        def make_chain(cache: peers.Cache) -> Callable[[int], float]:
+            first, second, third = map(cache.sibling, (workloads.series, workloads.doubled, workloads.last))
+            return lambda size: third(second(first(size)))
+
+        def map_twice(_: int) -> float:
+            np.load(path, mmap_mode="r")
+            return float(np.load(path, mmap_mode="r")[-1] * 2)
+
+        contenders = [hits(c.name, make_chain(c), [(size,)], [expected]) for c in cached]
+        contenders.append(hits(MMAP_TWICE, map_twice, [(size,)], [expected]))
+        return [Row(name, measure(contenders, rounds_of(plan, nbytes)), (MMAP_TWICE,))]
 
 
 def measure_miss(plan: Plan, nbytes: int, name: str) -> list[Row]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,7 +18,9 @@ from timing import Call, Contender, Plan, Row, Sample, Task, fail, hits, measure
 
 CHAPTER, CROWD_CHAPTER = "Small calls", "Throughput"
 SELECT, INSERT, LOOKUP = "one SELECT by key", "one INSERT and commit", "a dict lookup"
-MISSES = 50  # in a sample
+MISSES = 200  # in a sample
+FEW_MISSES = 20
+PAUSE_S = 0.25
 SQLITE = "sqlite3"
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.py")
 
@@ -30,7 +33,8 @@ def tasks(plan: Plan) -> Iterator[Task]:
         (f"hit, {plan.distinct:,} calls in turn, then close()", plan.distinct, True),
     ):
         yield Task(CHAPTER, (name,), partial(measure_hits, plan, name, distinct, close=close))
-    yield Task(CHAPTER, ("miss",), partial(measure_misses, plan, "miss"))
+    for name, count in (("miss, one of many in a row", MISSES), ("miss, one of a few after a pause", FEW_MISSES)):
+        yield Task(CHAPTER, (name,), partial(measure_misses, plan, name, count))
 
 
 def crowd_tasks(plan: Plan) -> Iterator[Task]:
@@ -52,11 +56,17 @@ def measure_hits(plan: Plan, name: str, distinct: int, *, close: bool) -> list[R
         return [Row(name, measure(contenders, plan.rounds), (SELECT, LOOKUP))]
 
 
-def measure_misses(plan: Plan, name: str) -> list[Row]:
+def measure_misses(plan: Plan, name: str, count: int) -> list[Row]:
     """Measure calls that are computed and stored."""
+
+    def prepare(number: int, i: int) -> float:
+        if i == 0 and count == FEW_MISSES:
+            time.sleep(PAUSE_S)
+        return make_half(number, i)
+
     with peers.caches(workloads.point, plan.place) as cached, peers.sqlite_rows(plan.place) as rows:
-        contenders = [misses(c.name, c.function, MISSES, make_half) for c in cached]
-        contenders.append(misses(INSERT, rows.insert, MISSES, make_half, stores=False))
+        contenders = [misses(c.name, c.function, count, prepare) for c in cached]
+        contenders.append(misses(INSERT, rows.insert, count, prepare, stores=False))
         return [Row(name, measure(contenders, plan.rounds), (INSERT,))]
 
 

@@ -31,6 +31,8 @@ class Cache:
     close: Callable[[], object]
     owner: Any
     """The library's own object."""
+    sibling: Callable[[Callable[..., Any]], Any]
+    """Caches another function in the same place, with the same options."""
 
 
 def is_installed(name: str) -> bool:
@@ -51,8 +53,8 @@ def open_cache(name: str, function: Callable[..., Any], path: str, mmap_mode: st
         import resultstore
 
         store = resultstore.Store(path)
-        ours = store.cache(function) if mmap_mode is None else store.cache(function, mmap_mode=mmap_mode)
-        return Cache(name, ours, ours.forget, store.close, store)
+        ours = store.cache(function, mmap_mode=mmap_mode)
+        return Cache(name, ours, ours.forget, store.close, store, lambda f: store.cache(f, mmap_mode=mmap_mode))
     if name == "joblib":
         import joblib
 
@@ -60,12 +62,20 @@ def open_cache(name: str, function: Callable[..., Any], path: str, mmap_mode: st
         # A function of its own: the code of one that this process has cached elsewhere is not written again,
         # and without it other processes take the results for those of other code.
         cached = memory.cache(types.FunctionType(function.__code__, function.__globals__, function.__name__))
-        return Cache(name, cached, lambda number: cached.call_and_shelve(number).clear(), lambda: None, memory)
+
+        def drop(number: int) -> None:
+            cached.call_and_shelve(number).clear()
+
+        return Cache(name, cached, drop, lambda: None, memory, memory.cache)
     import diskcache
 
     cache = diskcache.Cache(path, size_limit=NO_LIMIT)
     memoized = cache.memoize()(function)
-    return Cache(name, memoized, lambda number: cache.delete(memoized.__cache_key__(number)), cache.close, cache)
+
+    def delete(number: int) -> None:
+        cache.delete(memoized.__cache_key__(number))
+
+    return Cache(name, memoized, delete, cache.close, cache, cache.memoize())
 
 
 @contextmanager

@@ -9,15 +9,19 @@ from typing import Any
 
 import peers
 import workloads
+from blake3 import blake3
 from timing import Contender, Plan, Row, Task, hits, measure, misses
 
 CHAPTER = "Tables"
+HASH = "BLAKE3 of its columns' bytes"
 READ, WRITE = "Arrow file, mapped, to pandas", "from pandas, Arrow file written"
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
     """Give the rows of this chapter."""
     shape = f"{plan.table_rows:,} x 6"
+    for row, as_objects in ((f"hit, argument of {shape}", False), ("hit, argument with texts as objects", True)):
+        yield Task(CHAPTER, (row,), partial(measure_argument, plan, row, as_objects=as_objects))
     for kind in ("hit", "miss"):
         for row, as_objects in ((f"{kind}, table of {shape}", False), (f"{kind}, with texts as objects", True)):
             run = measure_hit if kind == "hit" else measure_miss
@@ -68,6 +72,30 @@ def read_arrow(path: str, *, as_objects: bool) -> Any:
 def has_libraries() -> bool:
     """Say whether there is anything to make tables with."""
     return peers.is_installed("pandas") and peers.is_installed("pyarrow")
+
+
+def hash_columns(table: Any) -> bytes:
+    """Hash all columns as Arrow lays them out."""
+    import pyarrow as pa
+
+    hasher = blake3()
+    for column in table:
+        array = pa.array(table[column], from_pandas=True)
+        for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+            for buffer in filter(None, chunk.buffers()):
+                hasher.update(buffer)
+    return hasher.digest()
+
+
+def measure_argument(plan: Plan, name: str, *, as_objects: bool) -> list[Row]:
+    """Measure hits with a table as the argument and a number as the result."""
+    if not has_libraries():
+        return [Row(name, {})]
+    table = make_table(plan.table_rows, as_objects=as_objects)
+    with peers.caches(workloads.height, plan.place) as cached:
+        contenders = [hits(c.name, c.function, [(table,)], [len(table)]) for c in cached]
+        contenders.append(hits(HASH, hash_columns, [(table,)]))
+        return [Row(name, measure(contenders, plan.large_rounds), (HASH,))]
 
 
 def measure_hit(plan: Plan, name: str, *, as_objects: bool) -> list[Row]:

@@ -49,6 +49,18 @@ def last(array: Array) -> float:
     return float(array[-1])
 
 
+def doubled(array: Array) -> Array:
+    """Take an array, and return one."""
+    EXECUTIONS["doubled"] += 1
+    return array * 2
+
+
+def height(table: Any) -> int:
+    """Take a table."""
+    EXECUTIONS["height"] += 1
+    return len(table)
+
+
 def series(size: int) -> Array:
     """Return an array."""
     EXECUTIONS["series"] += 1
