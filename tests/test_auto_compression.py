@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resultstore import CacheWarning, OptionError, Store
+from resultstore._data import replace
 from resultstore._facts import PayloadFacts
 from resultstore._settings import Compression
 from resultstore.errors import DamagedError
