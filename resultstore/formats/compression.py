@@ -60,7 +60,8 @@ def compress(encoded: Encoded, compression: Compression) -> tuple[str, bytes] | 
 def _choose(body: memoryview, layout: Layout | None) -> str | None:
     """Return the codec that suits runs of bytes from all over a body, or None if none does."""
     plain, shuffled = _try_on(body, layout, _RUN_NBYTES)
-    if min(plain, shuffled) <= _TINY:  # of next to nothing a short sample does not tell which is less
+    if layout is not None and min(plain, shuffled) <= _TINY:
+        # Of next to nothing, a short sample does not tell which is less.
         plain, shuffled = _try_on(body, layout, _LONG_RUN_NBYTES)
     if min(plain, shuffled) > _HOPELESS:
         return None
