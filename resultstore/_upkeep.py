@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from resultstore import _clock
+from resultstore import _clock, _data
 from resultstore._facts import PayloadFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Total
@@ -307,5 +307,11 @@ def _wrong_totals(vault: Vault) -> Total | None:
     """Return what the sums should be, or None if they are right."""
     kept = vault.index.total()
     file_nbytes, inline_nbytes, payloads, file_calls = vault.index.count()
-    true = kept._replace(file_nbytes=file_nbytes, inline_nbytes=inline_nbytes, payloads=payloads, file_calls=file_calls)
+    counted = {
+        "file_nbytes": file_nbytes,
+        "inline_nbytes": inline_nbytes,
+        "payloads": payloads,
+        "file_calls": file_calls,
+    }
+    true = _data.replace(kept, **counted)
     return None if true == kept else true

@@ -6,8 +6,9 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from resultstore._data import Data
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
@@ -25,7 +26,7 @@ _BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
 _VACUUM_PAGES = 128
 
 
-class Total(NamedTuple):
+class Total(Data):
     """The sums that a budget is judged by."""
 
     id: int
@@ -280,7 +281,7 @@ class Index:
     def set_total(self, total: Total) -> None:
         """Replace the sums."""
         with self.connections.transaction() as connection:
-            connection.execute(hot.SET_TOTAL, total._asdict())
+            connection.execute(hot.SET_TOTAL, vars(total))
 
     # -- the end
 
