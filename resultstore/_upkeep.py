@@ -12,11 +12,10 @@ from resultstore import _clock, _data
 from resultstore._facts import PayloadFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Total
-from resultstore._index.queue import BATCH
 from resultstore._room import STALE_S
 from resultstore._vault import Vault
 from resultstore.errors import DamagedError
-from resultstore.eviction import Limits, Use
+from resultstore.eviction import BATCH, Limits, Use
 from resultstore.record import Records
 
 

@@ -18,6 +18,8 @@ from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError
 
 Buffer = bytes | bytearray | memoryview
+WORTH_NBYTES = 512
+"""Smaller payloads are not compressed."""
 _THREADS_NBYTES = 1 << 24
 
 
