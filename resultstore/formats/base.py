@@ -7,15 +7,17 @@ copied. Reading is in two steps, so that the bytes are verified before anything 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from blake3 import blake3
 
 from resultstore._data import Data
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError
+
+if TYPE_CHECKING:
+    import mmap
 
 Buffer = bytes | bytearray | memoryview
 WORTH_NBYTES = 512
