@@ -8,7 +8,6 @@ key, function, arguments, the result's skeleton, its leaves' facts, and small le
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import os
 from collections.abc import Iterator
@@ -104,10 +103,13 @@ def _plain(part: Any) -> Any:
 
 
 def _base64(data: bytes) -> str:
+    import binascii
+
     return binascii.b2a_base64(data, newline=False).decode()
 
 
 def _line(record: dict[str, Any]) -> bytes:
+    import binascii
     import json
 
     text = json.dumps(record, separators=(",", ":")).encode("ascii")
@@ -115,6 +117,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    import binascii
     import json
 
     text = line.rstrip(b"\n")[9:]

@@ -13,7 +13,6 @@ from resultstore._index.index import CallRow, Index
 from resultstore.blobs.base import Blobs
 from resultstore.errors import DamagedError
 from resultstore.formats.base import checksum, hash_of
-from resultstore.formats.compression import decompress
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
@@ -92,6 +91,8 @@ class Loader:
             _verify(facts, data[: facts.head_nbytes], holder, view)
         else:
             _verify_frame(facts, data)
+            from resultstore.formats.compression import decompress
+
             decompress(data, facts, view)
             _verify_value(facts, holder, view)
         return holder
@@ -114,6 +115,8 @@ class Loader:
                 _fill(file, memoryview(frame))
                 if not is_checked:
                     _verify_frame(facts, frame)
+                from resultstore.formats.compression import decompress
+
                 decompress(frame, facts, view)
                 if not is_checked:
                     _verify_value(facts, holder, view)

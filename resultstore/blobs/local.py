@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from resultstore.blobs.base import BlobState, Buffer, is_name
+
+if TYPE_CHECKING:
+    import mmap
 
 try:
     import fcntl
@@ -96,6 +98,8 @@ class LocalBlobs:
 
     def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
         """Map a payload file, read-only or copy-on-write; it stays whole when the file is unlinked."""
+        import mmap
+
         access = mmap.ACCESS_COPY if copy_on_write else mmap.ACCESS_READ
         with self.open(name) as file:
             try:

@@ -7,9 +7,8 @@ copied. Reading is in two steps, so that the bytes are verified before anything 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from blake3 import blake3
 
@@ -17,7 +16,12 @@ from resultstore._data import Data
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError
 
+if TYPE_CHECKING:
+    import mmap
+
 Buffer = bytes | bytearray | memoryview
+WORTH_NBYTES = 512
+"""Smaller payloads are not compressed."""
 _THREADS_NBYTES = 1 << 24
 
 

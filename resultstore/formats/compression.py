@@ -12,13 +12,11 @@ from typing import Any
 from resultstore._facts import PayloadFacts
 from resultstore._settings import Compression
 from resultstore.errors import DamagedError
-from resultstore.formats.base import Buffer, Encoded
+from resultstore.formats.base import WORTH_NBYTES, Buffer, Encoded
 from resultstore.formats.shuffle import LINE_NBYTES, Layout, layout_for, layout_of, shuffle, unshuffle
 
 _SHUFFLED = "zstd+shuffle"
 SUFFIXES = {"zstd": ".zst", _SHUFFLED: ".shuffled.zst"}
-WORTH_NBYTES = 512
-"""Smaller payloads are left as they are."""
 _WORTH = 0.95  # of the plain size: what saves less is not worth its time at every hit
 _WORTH_AUTO = 0.8
 """The same where nobody asked for small files: what is unpacked at 1 to 2 GB/s then costs a hit less than
