@@ -315,6 +315,7 @@ class Vault(Dropping):
         self._close_files(_CLOSE_WAIT_S)
 
     def _close_files(self, wait_s: float) -> None:
+        self._loader.let_go()
         with self.gate.alone(wait_s) as nobody_writes:
             self.index.close(writer=nobody_writes)
         self.gate.close()

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from resultstore._data import Data
 from resultstore._facts import PayloadFacts
+from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 
 Buffer = bytes | bytearray | memoryview
@@ -74,15 +75,21 @@ class Format(Protocol):
     def follows_bytes(self, value: Any) -> bool:
         """Say whether using a mapped leaf follows places written in its bytes, so that wrong ones could crash."""
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+    def over(self, data: bytes, facts: PayloadFacts) -> Any:
+        """Return the leaf over a whole payload's verified bytes, of which ``copy()`` makes a fresh one; or None."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes) -> Any:
         """Return the leaf over a mapping of its whole file, reading as little of it as can be.
 
-        ``mode`` is ``"r"`` for a read-only mapping and ``"c"`` for a copy-on-write one. Raises
-        DamagedError if the file does not begin as its format does.
+        ``mode`` is ``"r"`` for a read-only mapping and ``"c"`` for a copy-on-write one, ``beginning`` holds
+        the file's first 8 bytes. Raises DamagedError if the file does not begin as its format does.
         """
 
+    def whole(self, value: Any, facts: PayloadFacts) -> Whole | None:
+        """Return how a mapped leaf is recognised as an argument; None if the payload's digest is not the value's."""
 
-def checksum(head: bytes | memoryview, body_hash: bytes) -> bytes:
+
+def checksum(head: Buffer, body_hash: bytes) -> bytes:
     """Return the checksum of stored bytes: BLAKE3 of the head followed by the BLAKE3 hash of the body.
 
     A hash of a hash, so that one pass over the body gives both this and the digest of an array.
@@ -129,9 +136,15 @@ class RawBody:
         """Say no: it cannot be mapped at all."""
         return False
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+    def over(self, data: bytes, facts: PayloadFacts) -> Any:
+        """Return None: there is nothing that could be copied."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes) -> Any:
         """Refuse: what is not an array or a table gains nothing by a map."""
         raise DamagedError(f"the format {self.name!r} cannot be mapped")
+
+    def whole(self, value: Any, facts: PayloadFacts) -> None:
+        """Return None: it is never mapped."""
 
     def digest(self, holder: Any, body_hash: bytes) -> bytes:
         """Return the digest of the format's name and the bytes."""
