@@ -22,6 +22,7 @@ from resultstore.formats.tree import put_together
 
 _CHANGED = "its bytes are not those that were written"
 _ANOTHER = "its bytes are whole, but of another value"
+_NEVER = (0, 0, 0), None
 _TEMPLATES = 256
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
@@ -144,8 +145,7 @@ class Loader:
         return holder
 
     def _is_checked(self, name: str, signature: Signature) -> bool:
-        checked = self._checked.get(name)
-        return checked is not None and checked[0] == signature
+        return self._checked.get(name, _NEVER)[0] == signature
 
     def _map(self, facts: PayloadFacts, mmap_mode: str) -> Any:
         """Return a leaf over its mapped file, or None where it cannot be mapped."""
@@ -160,13 +160,14 @@ class Loader:
             return None
         _check_size(facts, mapped.signature[1])
         value = payload_format.map(mapped.mapping, facts, mapped.path, mmap_mode, mapped.beginning)
-        is_checked = self._is_checked(name, mapped.signature)
-        if not is_checked and payload_format.follows_bytes(value):
-            self._checked[name] = mapped.signature, _verify_mapped(facts, mapped)
-            is_checked = True
+        signature, body_hash = self._checked.get(name, _NEVER)
+        if signature != mapped.signature:
+            body_hash = None
+            if payload_format.follows_bytes(value):
+                body_hash = _verify_mapped(facts, mapped)
+                self._checked[name] = mapped.signature, body_hash
         if shared and again is None:
             whole = payload_format.whole(value, facts)
-            body_hash = self._checked[name][1] if is_checked else None
             self._maps.hand_out(name, mapped, facts.head_nbytes, whole, body_hash, partial(self._prove, facts))
         return value
 
