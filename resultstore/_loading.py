@@ -14,8 +14,9 @@ from resultstore._index.index import CallRow, Index
 from resultstore._mapping import Maps
 from resultstore.blobs.base import Blobs, Buffer, Mapped, Signature
 from resultstore.errors import DamagedError
-from resultstore.formats.base import checksum, hash_of
+from resultstore.formats.base import checksum
 from resultstore.formats.compression import decompress
+from resultstore.formats.hashing import hash_of
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together

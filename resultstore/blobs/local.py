@@ -32,6 +32,9 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | ge
 _MAP: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """A mapping needs no descriptor to live on; before 3.13 each takes one all the same."""
 _STALE_S = 3600.0
+_PARTS_AT_ONCE = 1000  # POSIX promises 16, Linux and macOS take 1,024
+_ALLOCATED_NBYTES = 1 << 18
+_SLOW_TRIES, _SLOW_S_A_BYTE = 3, 0.1e-9
 _AT_ONCE = 1 << 30  # Linux reads and writes at most 2 GiB - 4 KiB in one call, macOS refuses more
 
 
@@ -47,6 +50,7 @@ class LocalBlobs:
         self._temporary = os.path.join(root, "temporary")
         self._quarantine = os.path.join(root, "quarantine")
         self._staged: dict[str, int] = {}
+        self._slow_allocations = 0 if hasattr(os, "posix_fallocate") else _SLOW_TRIES
 
     def stage(self, parts: Sequence[Buffer]) -> str:
         """Write bytes to a temporary file; return its path."""
@@ -59,14 +63,30 @@ class LocalBlobs:
         self._staged[path] = fd
         try:
             _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
-            for part in parts:
-                _write_all(fd, part)
+            self._allocate(fd, sum(map(len, parts)))
+            _write_all(fd, parts)
         except BaseException:  # an interrupt too must not leave half a file
             self.discard(path)
             raise
         if os.name == "nt":
             self._release(path)  # an open file cannot be renamed there
         return path
+
+    def _allocate(self, fd: int, nbytes: int) -> None:
+        """Ask for all blocks of a large file at once: that saves a third of the writing, and a full disk says so."""
+        if nbytes < _ALLOCATED_NBYTES or self._slow_allocations >= _SLOW_TRIES:
+            return
+        started = time.perf_counter()
+        try:
+            os.posix_fallocate(fd, 0, nbytes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            self._slow_allocations = _SLOW_TRIES
+            return
+        # Where the file system cannot do it, the C library writes into each block, which costs more than it saves.
+        if time.perf_counter() - started > nbytes * _SLOW_S_A_BYTE:
+            self._slow_allocations += 1
 
     def _release(self, ticket: str) -> None:
         fd = self._staged.pop(ticket, None)
@@ -272,7 +292,15 @@ def _state(found: os.stat_result) -> BlobState:
     return BlobState(found.st_size, disk, (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
-def _write_all(fd: int, part: Buffer) -> None:
-    view = memoryview(part).cast("B") if len(part) else memoryview(b"")
-    while view:
-        view = view[os.write(fd, view[:_AT_ONCE]) :]
+def _write_all(fd: int, parts: Sequence[Buffer]) -> None:
+    views = [memoryview(part).cast("B") for part in parts if len(part)]
+    if hasattr(os, "writev") and len(views) <= _PARTS_AT_ONCE and sum(map(len, views)) <= _AT_ONCE:
+        done = os.writev(fd, views)
+        while views and done >= len(views[0]):
+            done -= len(views.pop(0))
+        if views:
+            views[0] = views[0][done:]
+    for rest in views:
+        view = rest
+        while view:
+            view = view[os.write(fd, view[:_AT_ONCE]) :]

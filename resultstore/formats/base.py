@@ -19,7 +19,6 @@ from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 
 Buffer = bytes | bytearray | memoryview
-_THREADS_NBYTES = 1 << 24
 
 
 class Encoded(Data):
@@ -29,7 +28,8 @@ class Encoded(Data):
     suffix: str
     """The file name's ending, with its dot."""
     head: bytes
-    body: Buffer
+    pieces: tuple[Buffer, ...]
+    """The body, in one piece or several that lie where they are."""
     digest: Callable[[bytes], bytes]
     """Takes the BLAKE3 hash of the body, returns the leaf's value digest."""
     dtype: str | None = None
@@ -38,10 +38,28 @@ class Encoded(Data):
     itemsize: int = 1
     """Bytes of the items of the body, for compression: those of the same place in every item may be alike."""
 
+    body_hash: bytes | None = None
+    """The BLAKE3 hash of the body, where it is known already."""
+    _joined: Buffer | None = None
+
+    @property
+    def body(self) -> Buffer:
+        """The body in one piece."""
+        if len(self.pieces) == 1:
+            return self.pieces[0]
+        if self._joined is None:
+            vars(self)["_joined"] = b"".join(self.pieces)
+        return self._joined  # type: ignore[return-value]
+
+    @property
+    def body_nbytes(self) -> int:
+        """The size of the body."""
+        return sum(map(len, self.pieces))
+
     @property
     def nbytes(self) -> int:
         """The size of the whole payload."""
-        return len(self.head) + len(self.body)
+        return len(self.head) + self.body_nbytes
 
 
 class Format(Protocol):
@@ -109,16 +127,6 @@ def is_for_the_user(error: BaseException) -> bool:
     A panic in a library written in Rust, such as polars, is none, although it is no ``Exception``.
     """
     return not isinstance(error, Exception) and type(error).__name__ != "PanicException"
-
-
-def hash_threads(nbytes: int) -> int:
-    """Return how many threads are worth their start for hashing so many bytes."""
-    return blake3.AUTO if nbytes >= _THREADS_NBYTES else 1
-
-
-def hash_of(data: Buffer) -> bytes:
-    """Return the BLAKE3 hash of some bytes."""
-    return blake3(data, max_threads=hash_threads(len(data))).digest()
 
 
 class RawBody:

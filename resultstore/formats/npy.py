@@ -15,7 +15,15 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from resultstore._facts import PayloadFacts
-from resultstore._identity.arrays import buffer_of, encode_dtype, encode_facts, has_free_bits, is_plain, order_of
+from resultstore._identity.arrays import (
+    buffer_of,
+    encode_dtype,
+    encode_facts,
+    has_free_bits,
+    is_plain,
+    known_hash,
+    order_of,
+)
 from resultstore._identity.encoding import digest, digest_of
 from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
@@ -47,12 +55,13 @@ class Npy:
             self.name,
             self.suffix,
             _header(dtype, shape, order),
-            buffer_of(array),
+            (buffer_of(array),),
             functools.partial(self.digest, array),
             dtype_text(dtype),
             json.dumps(list(shape)),
             order,
             dtype.itemsize,
+            known_hash(array),
         )
 
     def digest(self, holder: Array, body_hash: bytes) -> bytes:
