@@ -7,17 +7,20 @@ import functools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from resultstore._facts import STORED, ArgumentFacts, Computed, LeafFacts
+from resultstore._identity.encoding import short
 from resultstore._identity.key import Form, summarise
+from resultstore._identity.maps import Handed
 from resultstore._index.index import CallRow
 from resultstore._loading import row_checksum
 from resultstore._report import logger
 from resultstore._settings import CallOptions
 from resultstore._vault import MISS, Vault
+from resultstore.errors import DamagedError
 from resultstore.formats.prepare import Part, prepare
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.registry import format_named
@@ -34,6 +37,19 @@ def _random() -> Callable[[], float]:
     import random
 
     return random.Random(os.urandom(16)).random  # noqa: S311 -- which hits are checked is no secret
+
+
+def prove(vault: Vault, maps: Iterable[Handed], function: str) -> bool:
+    """Verify mapped payloads that a function is about to be given; tell of those that are damaged."""
+    proven = True
+    for handed in maps:
+        try:
+            handed.prove()
+        except DamagedError as error:
+            proven = False
+            message = f"a mapped argument is not what was stored, and is taken as it is: {error}"
+            vault.reporter.warn(function, "damaged", message)
+    return proven
 
 
 def counts(value: Any, options: CallOptions) -> bool:
@@ -117,7 +133,7 @@ def tell_changed(vault: Vault, function: str, form: Form, values: tuple[Any, ...
         changed = str(getattr(error, "where", "")) or "an argument"
     else:
         pairs = zip(form.counted(), before, after, strict=True)
-        changed = ", ".join(f"argument {name!r}" for name, was, is_now in pairs if was != is_now)
+        changed = ", ".join(f"argument {name!r}" for name, was, is_now in pairs if short(was) != short(is_now))
     if changed:
         vault.reporter.warn(
             function,

@@ -12,7 +12,7 @@ from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import encoding, names, nodes
-from resultstore._identity.key import Identity
+from resultstore._identity.key import Identity, Leaning
 from resultstore._index.index import CallRow
 from resultstore._one_call import Keyed, OneCall, Outcome
 from resultstore._progress import Progress
@@ -167,6 +167,8 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         """Return the result of a row, looked at as closely as the options say, or MISS."""
         if self._judges and self._is_outdated(vault, row):
             return MISS
+        if self._options.check_hits and self._proven(vault, call) is not call:
+            return MISS  # an argument is not what its digest says, and the check would run the function on it
         value = vault.take(key, row, self._identity.name, self._options.mmap_mode)
         if type(value) is Raised or self._options.check_hits:
             from resultstore._checking import closer_look
@@ -212,6 +214,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
     def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
         """Run the function and keep its result."""
         try:
+            call = self._proven(vault, call)
             arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
             self._function_facts(call[3])
         except Exception as error:
@@ -233,6 +236,18 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         return Outcome(
             value, stored, {"duration": computed.duration, "time": computed.created_at, "input_args": inputs}
         )
+
+    def _proven(self, vault: Vault, call: Keyed) -> Keyed:
+        """Return a call whose key says what the function will be given, every mapped byte of it verified."""
+        form, values, encodings, fingerprint, _ = call
+        if type(encodings) is not Leaning:
+            return call
+        from resultstore._checking import prove
+
+        if prove(vault, encodings.maps, self._identity.name):
+            return call
+        encodings = form.encode(values)
+        return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
 
     def _computed(
         self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]

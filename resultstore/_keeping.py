@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from resultstore._data import replace
 from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts, RunFacts
@@ -18,9 +18,10 @@ from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.eviction import Budget
-from resultstore.formats.base import WORTH_NBYTES
-from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack
+from resultstore.formats.base import WORTH_NBYTES, Encoded
+from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
+from resultstore.formats.tree import Tree
 
 Writing = Callable[[], contextlib.AbstractContextManager[None]]
 """Holds the write gate of an existing place."""
@@ -74,6 +75,38 @@ class Keeper:
             self.write_waiting()
             self._index.add([call], _describe_run, self._loader.stands, journalled=False)
 
+    def prepare(self, tree: Tree, options: CallOptions) -> tuple[list[Part], ResultFacts]:
+        """Return a result's leaves with their bytes and hashes, large ones staged while they are hashed.
+
+        `keep` takes them over, and throws away what is staged for nothing: of a value that is stored already.
+        """
+        if options.compression is not None or tree.kind == "error":
+            return prepare(tree)
+        tickets: list[str] = []
+
+        def stage(encoded: Encoded) -> str | None:
+            with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
+                _check_size(encoded.nbytes, self._limit, options)
+                if self._room.has(encoded.nbytes):
+                    make_place(self._place)
+                    tickets.append(self._blobs.stage((encoded.head, *encoded.pieces)))
+                    return tickets[-1]
+            return None
+
+        try:
+            return prepare(tree, stage)
+        except BaseException:
+            self._discard(tickets)
+            raise
+
+    def _discard(self, tickets: Iterable[str]) -> None:
+        for ticket in tickets:
+            self._blobs.discard(ticket)
+
+    def _discard_staged(self, parts: list[Part]) -> None:
+        """Throw away what was staged in advance and is not needed."""
+        self._discard(part.ticket for part in parts if part.ticket is not None)
+
     def keep(
         self,
         computed: Computed,
@@ -92,10 +125,14 @@ class Keeper:
             If it is larger than ``max_result_size``.
         """
         try:
-            self._keep(computed, parts, result, options, note, lean=True)
-        except PayloadGone:
-            self._keep(computed, parts, result, options, note, lean=False)
+            try:
+                self._keep(computed, parts, result, options, note, lean=True)
+            except PayloadGone:
+                self._discard_staged(parts)  # some may have been published, and deleted again
+                parts = [replace(part, ticket=None) for part in parts]
+                self._keep(computed, parts, result, options, note, lean=False)
         finally:
+            self._discard_staged(parts)
             self.waiting.kept()
 
     def _keep(
@@ -122,7 +159,7 @@ class Keeper:
             return
         make_place(self._place)
         if self._limit is not None:
-            incoming = sum(p.facts.nbytes for p in packed if p.buffers)
+            incoming = sum(p.facts.nbytes for p in packed if p.buffers and p.ticket is None)
             if incoming:
                 with self._writing():  # before the bytes lie there, not after
                     self._room.make(incoming)
@@ -131,7 +168,7 @@ class Keeper:
         try:
             for i, payload in enumerate(packed):
                 if payload.buffers:
-                    tickets[i] = self._blobs.stage(payload.buffers)
+                    tickets[i] = payload.ticket or self._blobs.stage(payload.buffers)
             payloads = [payload.facts for payload in packed]
             with self._writing():
                 self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
@@ -142,7 +179,7 @@ class Keeper:
                     state = self._blobs.publish(ticket, name)
                     del tickets[i]
                     published.append(name)
-                    self._loader.written(name, state.signature)
+                    self._loader.written(name, state.signature, packed[i].body_hash)
                     payloads[i] = replace(payloads[i], file=name, disk_nbytes=state.disk_nbytes)
                 call = self._stored_call(computed, parts, payloads, result, note)
                 in_files = any(p.inline is None for p in payloads)
@@ -153,8 +190,7 @@ class Keeper:
                 published.clear()
                 self._room.unlink(dropped.files)
         finally:
-            for ticket in tickets.values():
-                self._blobs.discard(ticket)
+            self._discard(tickets.values())
             for name in published:  # a row may name them yet, if a signal struck just after the commit
                 with contextlib.suppress(Exception):
                     if not self._index.has_file(name):

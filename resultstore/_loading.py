@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from blake3 import blake3
 
 from resultstore._facts import LeafFacts, PayloadFacts
 from resultstore._index.index import CallRow, Index
-from resultstore.blobs.base import Blobs
+from resultstore._mapping import Maps
+from resultstore.blobs.base import Blobs, Buffer, Mapped, Signature
 from resultstore.errors import DamagedError
-from resultstore.formats.base import checksum, hash_of
+from resultstore.formats.base import checksum
+from resultstore.formats.hashing import hash_of
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
 
 _CHANGED = "its bytes are not those that were written"
+_ANOTHER = "its bytes are whole, but of another value"
+_NEVER = (0, 0, 0), None
+_TEMPLATES = 256
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
 
@@ -37,8 +43,10 @@ class Loader:
         self._index = index
         self._blobs = blobs
         self._allow_pickle = allow_pickle
-        self._checked: dict[str, tuple[int, int, int]] = {}
+        self._checked: dict[str, tuple[Signature, bytes | None]] = {}
         self._damaged: set[int] = set()
+        self._templates: dict[int, tuple[bytes, Any]] = {}
+        self._maps = Maps(blobs)
 
     def load(self, key: bytes, row: CallRow, mmap_mode: str | None = None) -> Any:
         """Return a call's result. With ``mmap_mode``, arrays and tables that lie plain in a file are mapped.
@@ -65,21 +73,37 @@ class Loader:
 
     def _load_leaf(self, leaf: LeafFacts, mmap_mode: str | None) -> Any:
         facts = leaf.payload
-        payload_format = format_named(facts.format)
         try:
-            value = None
-            if mmap_mode is not None and payload_format.maps and facts.file is not None and facts.codec is None:
+            value = self._again(facts)
+            if value is None and mmap_mode is not None and facts.file is not None and facts.codec is None:
                 value = self._map(facts, mmap_mode)
             if value is None:
-                holder = self._read_inline(facts) if facts.inline is not None else self._read_file(facts)
-                value = payload_format.value(holder, facts)
-                if mmap_mode == "r" and hasattr(value, "flags"):  # an array that is not mapped behaves as one that is
-                    value.flags.writeable = False
+                value = self._read(facts)
         except DamagedError as error:
             self._put_aside(facts)
             raise DamagedError(f"payload {facts.file or facts.id} in {self._place}: {error}") from error
-        if not leaf.writeable and mmap_mode != "c":
-            value.flags.writeable = False
+        if mmap_mode != "c" and (not leaf.writeable or (mmap_mode == "r" and hasattr(value, "flags"))):
+            value.flags.writeable = False  # with "r" an array that is not mapped behaves as one that is
+        return value
+
+    def _again(self, facts: PayloadFacts) -> Any:
+        """Return a small array once more, from the very bytes that were verified, or None."""
+        known = self._templates.get(facts.id)
+        if known is None or known[0] is not facts.inline:
+            return None
+        return known[1].copy("K")
+
+    def _read(self, facts: PayloadFacts) -> Any:
+        payload_format = format_named(facts.format)
+        if facts.inline is None:
+            return payload_format.value(self._read_file(facts), facts)
+        value = payload_format.value(self._read_inline(facts), facts)
+        if facts.codec is None:
+            template = payload_format.over(facts.inline, facts)
+            if template is not None:
+                if len(self._templates) >= _TEMPLATES:
+                    self._templates.clear()
+                self._templates[facts.id] = facts.inline, template
         return value
 
     def _read_inline(self, facts: PayloadFacts) -> Any:
@@ -100,19 +124,19 @@ class Loader:
     def _read_file(self, facts: PayloadFacts) -> Any:
         """Read a payload file; its checksum is verified at the first read, and again when it changed."""
         name = facts.file or ""
-        signature = self._blobs.state(name).signature
-        _check_size(facts, signature[1])
-        is_checked = self._checked.get(name) == signature
-        holder, view = format_named(facts.format).room(facts)
         with self._blobs.open(name) as file:
+            _check_size(facts, file.nbytes)
+            is_checked = self._is_checked(name, file.signature)
+            holder, view = format_named(facts.format).room(facts)
+            body_hash = None
             if facts.codec is None:
-                head = file.read(facts.head_nbytes)
-                _fill(file, view)
+                head = bytearray(facts.head_nbytes)
+                file.fill(memoryview(head), view)
                 if not is_checked:
-                    _verify(facts, head, holder, view)
+                    body_hash = _verify(facts, head, holder, view)
             else:
                 frame = bytearray(facts.nbytes)
-                _fill(file, memoryview(frame))
+                file.fill(memoryview(frame))
                 if not is_checked:
                     _verify_frame(facts, frame)
                 from resultstore.formats.compression import decompress
@@ -120,27 +144,46 @@ class Loader:
                 decompress(frame, facts, view)
                 if not is_checked:
                     _verify_value(facts, holder, view)
-        self._checked[name] = signature
+            if not is_checked:
+                self._checked[name] = file.signature, body_hash
         return holder
 
+    def _is_checked(self, name: str, signature: Signature) -> bool:
+        return self._checked.get(name, _NEVER)[0] == signature
+
     def _map(self, facts: PayloadFacts, mmap_mode: str) -> Any:
-        """Return a leaf over its mapped file, or None where files cannot be mapped."""
-        mapped = self._blobs.map(facts.file or "", copy_on_write=mmap_mode == "c")
+        """Return a leaf over its mapped file, or None where it cannot be mapped."""
+        payload_format = format_named(facts.format)
+        if not payload_format.maps:
+            return None
+        name = facts.file or ""
+        shared = mmap_mode == "r"
+        again = self._maps.again(name) if shared else None
+        mapped = again or self._blobs.map(name, copy_on_write=not shared)
         if mapped is None:
             return None
-        mapping, path = mapped
-        _check_size(facts, len(mapping))
-        payload_format = format_named(facts.format)
-        value = payload_format.map(mapping, facts, path, mmap_mode)
-        name = facts.file or ""
-        if payload_format.follows_bytes(value) and self._checked.get(name) != (
-            state := self._blobs.state(name).signature
-        ):
-            data = memoryview(mapping)
-            if checksum(data[: facts.head_nbytes], hash_of(data[facts.head_nbytes :])) != facts.checksum:
-                raise DamagedError(_CHANGED)
-            self._checked[name] = state
+        _check_size(facts, mapped.signature[1])
+        value = payload_format.map(mapped.mapping, facts, mapped.path, mmap_mode, mapped.beginning)
+        signature, body_hash = self._checked.get(name, _NEVER)
+        if signature != mapped.signature:
+            body_hash = None
+            if payload_format.follows_bytes(value):
+                body_hash = _verify_mapped(facts, mapped)
+                self._checked[name] = mapped.signature, body_hash
+        if shared and again is None:
+            whole = payload_format.whole(value, facts)
+            self._maps.hand_out(name, mapped, facts.head_nbytes, whole, body_hash, partial(self._prove, facts))
         return value
+
+    def _prove(self, facts: PayloadFacts, mapped: Mapped) -> bytes:
+        """Verify a mapped payload that a function is about to be given; return the hash of its body."""
+        try:
+            body_hash = _verify_mapped(facts, mapped)
+        except DamagedError as error:
+            self._put_aside(facts)
+            raise DamagedError(f"payload {facts.file} in {self._place}: {error}") from error
+        self._checked[facts.file or ""] = mapped.signature, body_hash
+        return body_hash
 
     def check(self, facts: PayloadFacts) -> None:
         """Read a payload and verify its checksum; raise DamagedError or OSError."""
@@ -153,16 +196,22 @@ class Loader:
     def _put_aside(self, facts: PayloadFacts) -> None:
         self._damaged.add(facts.id)
         if facts.file is not None:
+            self.dropped(facts.file)
             with contextlib.suppress(OSError):
                 self._blobs.quarantine(facts.file)
 
-    def written(self, name: str, signature: tuple[int, int, int]) -> None:
+    def written(self, name: str, signature: Signature, body_hash: bytes | None = None) -> None:
         """Take a file that this process has just written as verified."""
-        self._checked[name] = signature
+        self._checked[name] = signature, body_hash
 
     def dropped(self, name: str) -> None:
         """Forget a file that is gone."""
         self._checked.pop(name, None)
+        self._maps.drop(name)
+
+    def let_go(self) -> None:
+        """Keep no file mapped that nobody uses."""
+        self._maps.let_go()
 
     def stands_all(self, row: CallRow) -> bool:
         """Say whether all payloads of a call stand, and none is a pickle that may not be read."""
@@ -210,12 +259,29 @@ def _check_size(facts: PayloadFacts, nbytes: int) -> None:
         raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes of {nbytes}")
 
 
-def _verify(facts: PayloadFacts, head: bytes | memoryview, holder: Any, view: memoryview) -> None:
-    """Raise DamagedError unless bytes are those that were written, and those of the value that the row names."""
+def _verify(facts: PayloadFacts, head: Buffer, holder: Any, view: memoryview) -> bytes:
+    """Raise DamagedError unless bytes are those that were written, and those of the value that the row names.
+
+    Return the hash of the body.
+    """
     body_hash = hash_of(view)
     if checksum(head, body_hash) != facts.checksum:
         raise DamagedError(_CHANGED)
     _verify_value(facts, holder, view, body_hash)
+    return body_hash
+
+
+def _verify_mapped(facts: PayloadFacts, mapped: Mapped) -> bytes:
+    """Raise DamagedError unless a mapped file holds what was written; return the hash of its body."""
+    payload_format = format_named(facts.format)
+    with memoryview(mapped.mapping) as data:
+        body_hash = hash_of(data[facts.head_nbytes :])
+        if checksum(data[: facts.head_nbytes], body_hash) != facts.checksum:
+            raise DamagedError(_CHANGED)
+    holder = payload_format.map(mapped.mapping, facts, mapped.path, "r", mapped.beginning)
+    if payload_format.digest(holder, body_hash) != facts.digest:
+        raise DamagedError(_ANOTHER)
+    return body_hash
 
 
 def _verify_frame(facts: PayloadFacts, frame: bytes | bytearray | memoryview) -> None:
@@ -225,13 +291,4 @@ def _verify_frame(facts: PayloadFacts, frame: bytes | bytearray | memoryview) ->
 
 def _verify_value(facts: PayloadFacts, holder: Any, view: memoryview, body_hash: bytes | None = None) -> None:
     if format_named(facts.format).digest(holder, body_hash or hash_of(view)) != facts.digest:
-        raise DamagedError("its bytes are whole, but of another value")
-
-
-def _fill(file: Any, view: memoryview) -> None:
-    done = 0
-    while done < len(view):
-        count = file.readinto(view[done:])
-        if not count:
-            raise DamagedError(f"it ends after {done} of {len(view)} bytes")
-        done += count
+        raise DamagedError(_ANOTHER)

@@ -41,6 +41,11 @@ class Room:
         files = self._index.disk_nbytes() + self._index.total().file_nbytes + self._journal.nbytes()
         return files + self._blobs.extra_nbytes() + _FOLDERS_NBYTES
 
+    def has(self, incoming: int) -> bool:
+        """Say whether so many more bytes fit without anything being evicted."""
+        limit = self._limit
+        return limit is None or not Budget(limit).excess(self.disk_nbytes(), incoming + 4 * RECORD_NBYTES)
+
     def make(self, incoming: int) -> bool:
         """Evict, in the order of the policy, until so many more bytes fit; say whether they do. The gate is held."""
         limit = self._limit

@@ -35,7 +35,6 @@ from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
-from resultstore.formats.prepare import prepare
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import take_apart
@@ -248,7 +247,7 @@ class Vault(Dropping):
         )
         try:
             tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self.allow_pickle)
-            parts, result = prepare(tree)
+            parts, result = self._keeper.prepare(tree, options)
         except UnstorableError as error:
             self._refuse(computed, "unstorable", f"{what} is not stored: {error}")
             return value, False
@@ -315,6 +314,7 @@ class Vault(Dropping):
         self._close_files(_CLOSE_WAIT_S)
 
     def _close_files(self, wait_s: float) -> None:
+        self._loader.let_go()
         with self.gate.alone(wait_s) as nobody_writes:
             self.index.close(writer=nobody_writes)
         self.gate.close()

@@ -206,7 +206,7 @@ def test_a_mapped_hit_reads_nothing(store, monkeypatch):
     """A mapped hit opens each file once and reads no byte of the body, at any size."""
     f = store.cache(science.slow_block, mmap_mode="r")
     f(1, 4_000_000)
-    monkeypatch.setattr("resultstore._loading._fill", lambda *args: pytest.fail("read"))
+    monkeypatch.setattr("resultstore._loading.Loader._read_file", lambda *args: pytest.fail("read"))
     monkeypatch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("hashed"))
     assert f(1, 4_000_000)[-1] == 1
 
@@ -249,6 +249,7 @@ def test_without_files_to_map_arrays_are_read_only(store, monkeypatch):
     """A blob store that has no files gives plain arrays that behave as maps do."""
     f = store.cache(science.slow_block, mmap_mode="r")
     f(1)
+    store._vault._loader.let_go()
     monkeypatch.setattr(type(store._vault.blobs), "map", lambda self, name, *, copy_on_write: None)
     value = f(1)
     assert type(value) is np.ndarray
@@ -291,10 +292,10 @@ def mapped_places(monkeypatch):
     real = LocalBlobs.map
 
     def record(self, name, *, copy_on_write):
-        mapping, path = real(self, name, copy_on_write=copy_on_write)
-        start = np.frombuffer(mapping, np.uint8).ctypes.data
-        places.append((start, start + len(mapping)))
-        return mapping, path
+        mapped = real(self, name, copy_on_write=copy_on_write)
+        start = np.frombuffer(mapped.mapping, np.uint8).ctypes.data
+        places.append((start, start + len(mapped.mapping)))
+        return mapped
 
     monkeypatch.setattr(LocalBlobs, "map", record)
     return places

@@ -387,7 +387,7 @@ def mapped(value, folder, mode):
             mapping = mmap.mmap(file.fileno(), 0, access=access)
         start = np.frombuffer(mapping, np.uint8).ctypes.data
         places.append(range(start, start + len(mapping)))
-        leaves.append(format_named(part.facts.format).map(mapping, part.facts, str(path), mode))
+        leaves.append(format_named(part.facts.format).map(mapping, part.facts, str(path), mode, mapping[:8]))
     return put_together(result.kind, result.text, leaves), places
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
-from resultstore._identity.encoding import Node, length, named, sequence, short
+from resultstore._identity import maps
+from resultstore._identity.encoding import RECOGNISERS, Node, length, named, sequence, short
 from resultstore._identity.encoding import encode as encode_value
 from resultstore.errors import DigestError
 
@@ -33,7 +34,38 @@ def buffer_of(array: np.ndarray[Any, Any]) -> memoryview:
 
 
 def hash_buffer(array: np.ndarray[Any, Any]) -> bytes:
-    """Return BLAKE3 of the array's elements in its own order, copying at most a block at a time."""
+    """Return BLAKE3 of the array's elements in its own order, copying at most a block at a time.
+
+    What lies in a read-only map of a store's is hashed once, as long as its file stays as it is.
+    """
+    found = None if has_free_bits(array.dtype) else maps.around(array)
+    if found is None or not found[0].stands():
+        return _hash_buffer(array)
+    handed, address = found
+    known = handed.known(address, array.nbytes)
+    if known is None:
+        known = _hash_buffer(array)
+        if handed.stands():
+            handed.learn(address, array.nbytes, known)
+    return known
+
+
+def known_hash(array: np.ndarray[Any, Any]) -> bytes | None:
+    """Return the BLAKE3 hash of an array's buffer if it lies in a map of a store's and has been hashed, else None."""
+    found = maps.around(array)
+    if found is None:
+        return None
+    handed, address = found
+    known = handed.known(address, array.nbytes)
+    return known if known is not None and handed.stands() else None
+
+
+def has_free_bits(dtype: np.dtype[Any]) -> bool:
+    """Say whether numbers of this dtype have bytes that mean nothing."""
+    return dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
+
+
+def _hash_buffer(array: np.ndarray[Any, Any]) -> bytes:
     hasher = blake3()
     for block in _blocks(array):
         hasher.update(buffer_of(_without_padding(block)))
@@ -125,7 +157,7 @@ def _needs_walk(dtype: np.dtype[Any]) -> bool:
     if dtype.subdtype is not None:
         return _needs_walk(dtype.subdtype[0])
     if dtype.names is None:
-        return dtype.hasobject or (dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8)
+        return dtype.hasobject or has_free_bits(dtype)
     assert dtype.fields is not None
     end = 0
     for name in dtype.names:
@@ -145,6 +177,30 @@ def encode_facts(dtype: np.dtype[Any], shape: tuple[int, ...], order: str, buffe
 def is_plain(dtype: np.dtype[Any]) -> bool:
     """Say whether an array of this dtype is wholly described by its buffer."""
     return not (dtype.hasobject or (dtype.names is not None and _needs_walk(dtype)))
+
+
+def _recognise(array: np.ndarray[Any, Any], leaning: list[maps.Handed]) -> bytes | None:
+    """Return the digest of an array that is the whole of a mapped payload, which the index knows; note the map.
+
+    None also where the bytes have been hashed in this process: then nothing needs to be taken at its word.
+    """
+    found = maps.around(array)
+    if found is None:
+        return None
+    handed, address = found
+    whole = handed.whole
+    if (
+        whole is None
+        or address != handed.body
+        or array.shape != whole.shape
+        or array.strides != whole.strides
+        or encode_dtype(array.dtype) != whole.dtype
+        or handed.known(address, array.nbytes) is not None
+        or not handed.stands()
+    ):
+        return None
+    leaning.append(handed)
+    return whole.digest
 
 
 def _array(array: np.ndarray[Any, Any]) -> Node:
@@ -179,6 +235,7 @@ def _scalar(value: np.generic) -> bytes:
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:
     """Add the encoders of this module, and of this type of scalar or dtype."""
     nodes[np.ndarray] = nodes[np.memmap] = _array
+    RECOGNISERS[_array] = _recognise
     if issubclass(kind, np.generic) and kind.__module__ == "numpy":
         leaves[kind] = _scalar
     elif issubclass(kind, np.dtype):

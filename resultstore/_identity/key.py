@@ -11,6 +11,7 @@ from typing import Any
 from blake3 import blake3
 
 from resultstore._facts import ArgumentFacts, FunctionFacts, plain_text
+from resultstore._identity import maps
 from resultstore._identity.behaviour import behaviour_of
 from resultstore._identity.binding import Binder, make_binder
 from resultstore._identity.encoding import LEAVES, TOKEN_LIMIT, encode, length, short, token_of
@@ -31,6 +32,16 @@ _SHORT = 60
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = _SHORT
 _brief.maxlevel = 3
+
+
+class Leaning(list[bytes]):
+    """Encodings for which bytes were taken at the index's word; they are verified before a function sees them."""
+
+    __slots__ = ("maps",)
+
+    def __init__(self, encodings: list[bytes], leaning: list[maps.Handed]) -> None:
+        super().__init__(encodings)
+        self.maps = leaning
 
 
 class Form:
@@ -77,21 +88,25 @@ class Form:
         )
 
     def encode(self, values: tuple[Any, ...]) -> list[bytes]:
-        """Return the encodings of the arguments that count, in the order of the key."""
-        encodings = []
+        """Return the encodings of the arguments that count, in the order of the key.
+
+        Arrays that a store has handed out mapped are taken at the digest that the index knows: see `Leaning`.
+        """
+        encodings: list[bytes] = []
+        leaning: list[maps.Handed] | None = [] if maps.any_handed() else None
         if self._memos:
             values = self._before_runs(values)
         leaves = LEAVES
         for i, _ in self._order:
             try:
                 leaf = leaves.get(type(values[i]))
-                encodings.append(encode(values[i]) if leaf is None else leaf(values[i]))
+                encodings.append(encode(values[i], leaning) if leaf is None else leaf(values[i]))
             except DigestError as error:
                 if self._is_sentinel(i, values[i]):
                     encodings.append(_DEFAULT)
                 else:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
-        return encodings
+        return Leaning(encodings, leaning) if leaning else encodings
 
     def _before_runs(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the values, a default that the function fills itself as it was before: ``def f(x, _memo={})``."""

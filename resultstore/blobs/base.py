@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from resultstore._data import Data
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import mmap
 
 Buffer = bytes | bytearray | memoryview
+Signature = tuple[int, int, int]
+"""Changes when a blob's bytes are written again: (inode, size, mtime in ns)."""
 
 _NAME = r"[0-9a-f]/[0-9a-f]{32}-[0-9a-f]{12}(\.[a-z0-9]{1,8}){1,3}"
 
@@ -24,8 +26,41 @@ class BlobState(Data):
     nbytes: int
     disk_nbytes: int
     """What it takes on the disk, in whole blocks."""
-    signature: tuple[int, int, int]
-    """Changes when the bytes are written again: (inode, size, mtime in ns)."""
+    signature: Signature
+
+
+class Mapped(Data):
+    """A whole blob, mapped into memory."""
+
+    mapping: mmap.mmap
+    path: str
+    """The file that is mapped."""
+    signature: Signature
+    beginning: bytes
+    """The first bytes, at most `BEGINNING`, read without touching a page of the mapping."""
+
+
+BEGINNING = 8
+
+
+class Opened(Protocol):
+    """A blob that is open for reading: what is done with it is done to the same bytes, whatever becomes of the name."""
+
+    nbytes: int
+    signature: Signature
+
+    def fill(self, *parts: memoryview) -> None:
+        """Fill writable bytes with those of the blob, from its beginning on. Raises DamagedError if it ends early."""
+
+    def read(self) -> bytes:
+        """Return all bytes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
 
 
 class Blobs(Protocol):
@@ -44,11 +79,11 @@ class Blobs(Protocol):
     def discard(self, ticket: str) -> None:
         """Throw staged bytes away."""
 
-    def open(self, name: str) -> BinaryIO:
-        """Open a blob for reading, unbuffered. Raises FileNotFoundError for a name without one."""
+    def open(self, name: str) -> Opened:
+        """Open a blob for reading. Raises FileNotFoundError for a name without one."""
 
-    def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
-        """Map a whole blob into memory; return the mapping and the file's path, or None where there is nothing to map.
+    def map(self, name: str, *, copy_on_write: bool) -> Mapped | None:
+        """Map a whole blob into memory; return None where there is nothing to map.
 
         Raises FileNotFoundError for a name without one.
         """

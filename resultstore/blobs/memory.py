@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import mmap
 import threading
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Self
 
-from resultstore.blobs.base import BlobState, Buffer, is_name
+from resultstore.blobs.base import BlobState, Buffer, Mapped, is_name
+from resultstore.errors import DamagedError
 
 
 class MemoryBlobs:
@@ -40,11 +39,11 @@ class MemoryBlobs:
         """Forget the ticket."""
         self._staged.pop(ticket, None)
 
-    def open(self, name: str) -> BinaryIO:
-        """Return the bytes as a file."""
-        return io.BytesIO(self._get(name)[1])
+    def open(self, name: str) -> MemoryBlob:
+        """Return the bytes, to be read."""
+        return MemoryBlob(*self._get(name))
 
-    def map(self, name: str, *, copy_on_write: bool) -> tuple[mmap.mmap, str] | None:
+    def map(self, name: str, *, copy_on_write: bool) -> Mapped | None:
         """Return None: there are no files here."""
         self._get(name)
         return None
@@ -86,3 +85,34 @@ class MemoryBlobs:
             return self._blobs[name]
         except KeyError:
             raise FileNotFoundError(name) from None
+
+
+class MemoryBlob:
+    """A blob that is open for reading."""
+
+    def __init__(self, number: int, data: bytes) -> None:
+        self._data = data
+        self.nbytes = len(data)
+        self.signature = (number, len(data), 0)
+
+    def fill(self, *parts: memoryview) -> None:
+        """Copy the bytes."""
+        done = 0
+        for part in parts:
+            if done + len(part) > len(self._data):
+                raise DamagedError(f"it ends before its {done + len(part)} bytes")
+            part[:] = self._data[done : done + len(part)]
+            done += len(part)
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+        return self._data
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Do nothing."""

@@ -20,6 +20,7 @@ _MAGIC = b"ARROW1"
 _ALIGNMENT = 64  # what Arrow recommends for its buffers
 _SHORT_CHUNK_ROWS = 1 << 16
 _SHORT_TEXT = 200
+_SHORT_PIECE = 1 << 14
 _COMMON_ITEMSIZE = 8  # of numbers, times and offsets; every buffer begins at a multiple of it
 
 
@@ -40,16 +41,14 @@ class Arrow:
     def encode(self, value: pa.Table) -> Encoded:
         """Return the bytes of the file."""
         table = _in_long_chunks(value)
-        size = pa.MockOutputStream()
-        _write(size, table)
-        body: Any = np.empty(size.size(), np.uint8)  # a stream of unknown size would be moved at each growth
-        _write(pa.FixedSizeBufferWriter(pa.py_buffer(body)), table)
+        sink = _Pieces()
+        _write(pa.PythonFile(sink, mode="w"), table)
         types = ", ".join(dict.fromkeys(str(field.type) for field in table.schema))
         return Encoded(
             self.name,
             self.suffix,
             b"",
-            memoryview(body),
+            sink.joined(),
             opaque_digest(self.name),
             types if len(types) <= _SHORT_TEXT and types.isprintable() else "mixed",
             json.dumps(list(table.shape)),
@@ -78,11 +77,50 @@ class Arrow:
         """Say whether a column has offsets or codes: Arrow trusts them."""
         return any(_has_places(field.type) for field in value.schema)
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> pa.Table:
+    def over(self, data: bytes, facts: PayloadFacts) -> None:
+        """Return None: a table over memory of its own is not copied any faster."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes) -> pa.Table:
         """Return the table, whose buffers are the mapping's; only its schema and the places of its chunks are read."""
-        if mapping[: len(_MAGIC)] != _MAGIC:
+        if not beginning.startswith(_MAGIC):
             raise DamagedError("it does not begin as an Arrow file does")
         return _read(mapping, facts)
+
+    def whole(self, value: pa.Table, facts: PayloadFacts) -> None:
+        """Return None: a payload is known by its bytes, a table by its columns."""
+
+
+class _Pieces:
+    """Takes what Arrow writes as it is: columns stay where they lie, and nothing is copied but the words between."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[Any] = []
+        self._nbytes = 0
+
+    def write(self, piece: Any) -> int:
+        self._pieces.append(piece)
+        self._nbytes += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._nbytes
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def joined(self) -> tuple[memoryview, ...]:
+        """Return the pieces in their order, short ones joined with their neighbours."""
+        pieces: list[memoryview] = []
+        short: list[Any] = []
+        for piece in self._pieces:
+            if len(piece) < _SHORT_PIECE:
+                short.append(piece)
+                continue
+            pieces += (memoryview(b"".join(short)), memoryview(piece).cast("B"))
+            short.clear()
+        return *filter(len, pieces), memoryview(b"".join(short))
 
 
 def _write(sink: Any, table: pa.Table) -> None:

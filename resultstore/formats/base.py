@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from resultstore._data import Data
 from resultstore._facts import PayloadFacts
+from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 WORTH_NBYTES = 512
 """Smaller payloads are not compressed."""
-_THREADS_NBYTES = 1 << 24
 
 
 class Encoded(Data):
@@ -32,7 +32,8 @@ class Encoded(Data):
     suffix: str
     """The file name's ending, with its dot."""
     head: bytes
-    body: Buffer
+    pieces: tuple[Buffer, ...]
+    """The body, in one piece or several that lie where they are."""
     digest: Callable[[bytes], bytes]
     """Takes the BLAKE3 hash of the body, returns the leaf's value digest."""
     dtype: str | None = None
@@ -41,10 +42,28 @@ class Encoded(Data):
     itemsize: int = 1
     """Bytes of the items of the body, for compression: those of the same place in every item may be alike."""
 
+    body_hash: bytes | None = None
+    """The BLAKE3 hash of the body, where it is known already."""
+    _joined: Buffer | None = None
+
+    @property
+    def body(self) -> Buffer:
+        """The body in one piece."""
+        if len(self.pieces) == 1:
+            return self.pieces[0]
+        if self._joined is None:
+            vars(self)["_joined"] = b"".join(self.pieces)
+        return self._joined  # type: ignore[return-value]
+
+    @property
+    def body_nbytes(self) -> int:
+        """The size of the body."""
+        return sum(map(len, self.pieces))
+
     @property
     def nbytes(self) -> int:
         """The size of the whole payload."""
-        return len(self.head) + len(self.body)
+        return len(self.head) + self.body_nbytes
 
 
 class Format(Protocol):
@@ -78,15 +97,21 @@ class Format(Protocol):
     def follows_bytes(self, value: Any) -> bool:
         """Say whether using a mapped leaf follows places written in its bytes, so that wrong ones could crash."""
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+    def over(self, data: bytes, facts: PayloadFacts) -> Any:
+        """Return the leaf over a whole payload's verified bytes, of which ``copy()`` makes a fresh one; or None."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes) -> Any:
         """Return the leaf over a mapping of its whole file, reading as little of it as can be.
 
-        ``mode`` is ``"r"`` for a read-only mapping and ``"c"`` for a copy-on-write one. Raises
-        DamagedError if the file does not begin as its format does.
+        ``mode`` is ``"r"`` for a read-only mapping and ``"c"`` for a copy-on-write one, ``beginning`` holds
+        the file's first 8 bytes. Raises DamagedError if the file does not begin as its format does.
         """
 
+    def whole(self, value: Any, facts: PayloadFacts) -> Whole | None:
+        """Return how a mapped leaf is recognised as an argument; None if the payload's digest is not the value's."""
 
-def checksum(head: bytes | memoryview, body_hash: bytes) -> bytes:
+
+def checksum(head: Buffer, body_hash: bytes) -> bytes:
     """Return the checksum of stored bytes: BLAKE3 of the head followed by the BLAKE3 hash of the body.
 
     A hash of a hash, so that one pass over the body gives both this and the digest of an array.
@@ -108,16 +133,6 @@ def is_for_the_user(error: BaseException) -> bool:
     return not isinstance(error, Exception) and type(error).__name__ != "PanicException"
 
 
-def hash_threads(nbytes: int) -> int:
-    """Return how many threads are worth their start for hashing so many bytes."""
-    return blake3.AUTO if nbytes >= _THREADS_NBYTES else 1
-
-
-def hash_of(data: Buffer) -> bytes:
-    """Return the BLAKE3 hash of some bytes."""
-    return blake3(data, max_threads=hash_threads(len(data))).digest()
-
-
 class RawBody:
     """The reading half of formats whose body is simply held in memory."""
 
@@ -133,9 +148,15 @@ class RawBody:
         """Say no: it cannot be mapped at all."""
         return False
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> Any:
+    def over(self, data: bytes, facts: PayloadFacts) -> Any:
+        """Return None: there is nothing that could be copied."""
+
+    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes) -> Any:
         """Refuse: what is not an array or a table gains nothing by a map."""
         raise DamagedError(f"the format {self.name!r} cannot be mapped")
+
+    def whole(self, value: Any, facts: PayloadFacts) -> None:
+        """Return None: it is never mapped."""
 
     def digest(self, holder: Any, body_hash: bytes) -> bytes:
         """Return the digest of the format's name and the bytes."""

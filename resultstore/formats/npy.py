@@ -15,8 +15,17 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from resultstore._facts import PayloadFacts
-from resultstore._identity.arrays import buffer_of, encode_facts, is_plain, order_of
+from resultstore._identity.arrays import (
+    buffer_of,
+    encode_dtype,
+    encode_facts,
+    has_free_bits,
+    is_plain,
+    known_hash,
+    order_of,
+)
 from resultstore._identity.encoding import digest, digest_of
+from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 from resultstore.formats.base import Encoded
 
@@ -46,36 +55,27 @@ class Npy:
             self.name,
             self.suffix,
             _header(dtype, shape, order),
-            buffer_of(array),
+            (buffer_of(array),),
             functools.partial(self.digest, array),
             dtype_text(dtype),
             json.dumps(list(shape)),
             order,
             dtype.itemsize,
+            known_hash(array),
         )
 
     def digest(self, holder: Array, body_hash: bytes) -> bytes:
         """Return the digest of the array, from the hash of its buffer where that says all."""
         dtype = holder.dtype
-        if is_plain(dtype) and not _has_free_bits(dtype):
+        if is_plain(dtype) and not has_free_bits(dtype):
             return digest_of(encode_facts(dtype, holder.shape, order_of(holder), body_hash))
         return digest(holder)  # padding bytes lie in the buffer but are no part of the value
 
     def room(self, facts: PayloadFacts) -> tuple[Array, memoryview]:
         """Return an empty array of the dtype, shape and order in the facts, and its buffer."""
-        dtype, shape = self._frame(facts)
+        dtype, shape = _frame(facts)
         array = np.empty(shape, dtype, order="F" if facts.order == "F" else "C")
         return array, buffer_of(array)
-
-    def _frame(self, facts: PayloadFacts) -> tuple[np.dtype[Any], tuple[int, ...]]:
-        try:
-            dtype = dtype_from_text(facts.dtype or "")
-            shape = tuple(int(n) for n in json.loads(facts.shape or ""))
-        except Exception as error:  # whatever a tampered text makes numpy raise
-            raise DamagedError(f"the index names no dtype and shape: {facts.dtype!r}, {facts.shape!r}") from error
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != facts.raw_nbytes:
-            raise DamagedError(f"the size {facts.raw_nbytes} is not that of {facts.dtype} {facts.shape}")
-        return dtype, shape
 
     def value(self, holder: Array, facts: PayloadFacts) -> Array:
         """Return the array, which owns its memory."""
@@ -85,10 +85,19 @@ class Npy:
         """Say no: an array's bytes are numbers."""
         return False
 
-    def map(self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str) -> np.memmap[Any, Any]:
+    def over(self, data: bytes, facts: PayloadFacts) -> Array | None:
+        """Return the array over the bytes; None for records, whose dtype can be changed in place."""
+        dtype, shape = _frame(facts)
+        if dtype.names is not None:
+            return None
+        return np.ndarray(shape, dtype, data, facts.head_nbytes, order="F" if facts.order == "F" else "C")
+
+    def map(
+        self, mapping: mmap.mmap, facts: PayloadFacts, path: str, mode: str, beginning: bytes
+    ) -> np.memmap[Any, Any]:
         """Return a ``np.memmap`` over the file, like ``np.load(path, mmap_mode=mode)``."""
-        dtype, shape = self._frame(facts)
-        if mapping[: len(_MAGIC)] != _MAGIC:
+        dtype, shape = _frame(facts)
+        if not beginning.startswith(_MAGIC):
             raise DamagedError("it does not begin as a .npy file does")
         # np.memmap's own constructor opens and maps the file again: 50 us instead of 10.
         array: Any = np.ndarray.__new__(
@@ -96,6 +105,33 @@ class Npy:
         )
         array._mmap, array.filename, array.offset, array.mode = mapping, path, facts.head_nbytes, mode
         return array  # type: ignore[no-any-return]
+
+    def whole(self, value: Array, facts: PayloadFacts) -> Whole | None:
+        """Return what the index says of the array; None for records, which are not told by their buffer alone."""
+        dtype = value.dtype
+        if dtype.names is not None:
+            return None
+        return Whole(facts.digest, encode_dtype(dtype), value.shape, value.strides)
+
+
+def _frame(facts: PayloadFacts) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    try:
+        dtype, shape, nbytes = _plan(facts.dtype, facts.shape)
+    except Exception as error:  # whatever a tampered text makes numpy raise
+        raise DamagedError(f"the index names no dtype and shape: {facts.dtype!r}, {facts.shape!r}") from error
+    if min(shape, default=0) < 0 or nbytes != facts.raw_nbytes:
+        raise DamagedError(f"the size {facts.raw_nbytes} is not that of {facts.dtype} {facts.shape}")
+    if dtype is None:  # records: their dtype can be changed in place, so each array has its own
+        dtype = dtype_from_text(facts.dtype or "")
+    return dtype, shape
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(dtype_said: str | None, shape_said: str | None) -> tuple[np.dtype[Any] | None, tuple[int, ...], int]:
+    """Return what is the same at every load of such arrays: dtype unless it is one of records, shape, size."""
+    dtype = dtype_from_text(dtype_said or "")
+    shape = tuple(int(n) for n in json.loads(shape_said or ""))
+    return dtype if dtype.names is None else None, shape, math.prod(shape) * dtype.itemsize
 
 
 def is_faithful(dtype: np.dtype[Any]) -> bool:
@@ -122,10 +158,6 @@ def _has_metadata(dtype: np.dtype[Any]) -> bool:
     return bool(dtype.metadata) or any(map(_has_metadata, parts))
 
 
-def _has_free_bits(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "fc" and dtype.itemsize // (2 if dtype.kind == "c" else 1) > 8
-
-
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> bytes:
     facts = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": order == "F", "shape": shape}
     out = io.BytesIO()
@@ -146,7 +178,6 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
     return descr if isinstance(descr, str) else repr(descr)
 
 
-@functools.lru_cache(maxsize=512)
 def dtype_from_text(text: str) -> np.dtype[Any]:
     """Return the dtype that `dtype_text` described; nothing in the text is evaluated."""
     descr: Any = ast.literal_eval(text) if text.startswith(("[", "(")) else text

@@ -35,7 +35,7 @@ class Pickle(RawBody):
 
     def encode(self, value: bytes) -> Encoded:
         """Return the pickle's bytes as the body."""
-        return Encoded(self.name, self.suffix, b"", value, opaque_digest(self.name))
+        return Encoded(self.name, self.suffix, b"", (value,), opaque_digest(self.name))
 
     def value(self, holder: bytearray, facts: PayloadFacts) -> bytearray:
         """Return the pickle's bytes, not yet loaded."""

@@ -22,7 +22,7 @@ class Bytes(RawBody):
 
     def encode(self, value: bytes) -> Encoded:
         """Return the bytes as the body."""
-        return Encoded(self.name, self.suffix, b"", value, lambda body_hash: digest(value))
+        return Encoded(self.name, self.suffix, b"", (value,), lambda body_hash: digest(value))
 
     def digest(self, holder: Any, body_hash: bytes) -> bytes:
         """Return the digest of the bytes as a value."""
@@ -46,7 +46,7 @@ class Json(RawBody):
 
     def encode(self, value: str) -> Encoded:
         """Return the text's bytes."""
-        return Encoded(self.name, self.suffix, b"", value.encode("ascii"), opaque_digest(self.name))
+        return Encoded(self.name, self.suffix, b"", (value.encode("ascii"),), opaque_digest(self.name))
 
     def value(self, holder: bytearray, facts: PayloadFacts) -> str:
         """Return the text."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from resultstore._data import Data, replace
 from resultstore._facts import PayloadFacts, ResultFacts
 from resultstore._settings import Compression
-from resultstore.formats.base import Buffer, Encoded, checksum, hash_of
+from resultstore.formats.base import Buffer, Encoded, checksum
+from resultstore.formats.hashing import BESIDE_NBYTES, HashBeside, hash_of, idle_cores
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Leaf, Tree
 
@@ -19,6 +22,9 @@ class Part(Data):
     leaf: Leaf
     encoded: Encoded
     facts: PayloadFacts
+    body_hash: bytes
+    ticket: str | None = None
+    """Under this its bytes are staged already."""
 
 
 class Packed(Data):
@@ -28,27 +34,35 @@ class Packed(Data):
     """The bytes of its file; empty when it lies inline, or leans on an equal payload."""
     suffix: str
     facts: PayloadFacts
+    body_hash: bytes | None = None
+    """The hash of the body, of a file that holds it as it is."""
+    ticket: str | None = None
 
 
 def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed:
     """Return a payload, compressed where that is asked for and pays; inline if it is small and may be."""
     encoded, facts, suffix = part.encoded, part.facts, part.encoded.suffix
-    buffers: tuple[Buffer, ...] = (encoded.head, encoded.body)
+    buffers: tuple[Buffer, ...] = (encoded.head, *encoded.pieces)
+    body_hash: bytes | None = part.body_hash
     if compression is not None:
         from resultstore.formats.compression import SUFFIXES, compress
 
         compressed = compress(encoded, compression)
         if compressed is not None:
             codec, frame = compressed
-            buffers, suffix = (frame,), suffix + SUFFIXES[codec]
+            buffers, suffix, body_hash = (frame,), suffix + SUFFIXES[codec], None
             facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=codec)
     if inline and facts.nbytes <= INLINE_NBYTES:
         return Packed((), suffix, replace(facts, inline=b"".join(buffers)))
-    return Packed(buffers, suffix, facts)
+    return Packed(buffers, suffix, facts, body_hash, part.ticket)
 
 
-def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
-    """Return the leaves with their bytes and hashes, and the result's own columns."""
+def prepare(tree: Tree, stage: Callable[[Encoded], str | None] | None = None) -> tuple[list[Part], ResultFacts]:
+    """Return the leaves with their bytes and hashes, and the result's own columns.
+
+    With ``stage``, which writes a leaf's bytes somewhere and returns a ticket or None, large leaves are hashed in
+    a thread beside that, as long as there is a core to spare.
+    """
     leaves, kind, text = list(tree.leaves), tree.kind, None
     if kind == "tree" and len(tree.value) <= INLINE_NBYTES:
         text = tree.value
@@ -58,21 +72,34 @@ def prepare(tree: Tree) -> tuple[list[Part], ResultFacts]:
     parts = []
     for leaf in leaves:
         encoded = format_named(leaf.format).encode(leaf.value)
-        body_hash = hash_of(encoded.body)
+        body_hash, ticket = _hash(encoded, stage)
         facts = PayloadFacts(
             digest=encoded.digest(body_hash),
             checksum=checksum(encoded.head, body_hash),
             format=encoded.format,
             nbytes=encoded.nbytes,
-            raw_nbytes=len(encoded.body),
+            raw_nbytes=encoded.body_nbytes,
             head_nbytes=len(encoded.head),
             dtype=encoded.dtype,
             shape=encoded.shape,
             order=encoded.order,
         )
-        parts.append(Part(leaf, encoded, facts))
+        parts.append(Part(leaf, encoded, facts, body_hash, ticket))
     if kind in ("bool", "int"):
         return parts, ResultFacts(kind, integer=int(tree.value))
     if kind == "float":
         return parts, ResultFacts(kind, number=tree.value if tree.value == tree.value else None)
     return parts, ResultFacts(kind, text=tree.value if kind == "str" else text)
+
+
+def _hash(encoded: Encoded, stage: Callable[[Encoded], str | None] | None) -> tuple[bytes, str | None]:
+    if encoded.body_hash is not None:
+        return encoded.body_hash, None
+    if stage is None or encoded.body_nbytes < BESIDE_NBYTES or not idle_cores():
+        return hash_of(*encoded.pieces), None
+    hashing = HashBeside(*encoded.pieces)
+    try:
+        ticket = stage(encoded)
+    finally:
+        body_hash = hashing.result()
+    return body_hash, ticket

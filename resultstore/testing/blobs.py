@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resultstore.blobs.base import Blobs, is_name, new_name
+from resultstore.errors import DamagedError
 
 _DIGEST = bytes(range(32))
 
@@ -33,6 +34,8 @@ class BlobsContract:
         state = blobs.publish(blobs.stage([b"head", memoryview(b"body"), bytearray(b"!")]), name)
         with blobs.open(name) as file:
             assert file.read() == b"headbody!"
+            assert file.nbytes == 9
+            assert file.signature == state.signature
         assert state.nbytes == 9
         assert state.disk_nbytes >= 9
         assert blobs.state(name) == state
@@ -45,9 +48,12 @@ class BlobsContract:
             mapped = blobs.map(name, copy_on_write=copy_on_write)
             if mapped is None:
                 pytest.skip("there are no files to map")
-            mapping, path = mapped
+            mapping = mapped.mapping
+            assert mapping is not None
             assert mapping[:] == b"mapped bytes"
-            assert isinstance(path, str)
+            assert isinstance(mapped.path, str)
+            assert mapped.signature == blobs.state(name).signature
+            assert mapped.beginning == b"mapped b"
             if copy_on_write:
                 mapping[:6] = b"MAPPED"
             else:
@@ -59,6 +65,16 @@ class BlobsContract:
         assert blobs.map(self.put(blobs, b""), copy_on_write=False) is None
         with pytest.raises(FileNotFoundError):
             blobs.map(new_name(_DIGEST, ".npy"), copy_on_write=False)
+
+    def test_parts_are_filled_in_their_order(self, blobs: Blobs) -> None:
+        """Buffers are filled one after the other, empty ones too; more than the blob has is damage."""
+        name = self.put(blobs, b"headbody")
+        head, empty, body = bytearray(4), bytearray(), bytearray(4)
+        with blobs.open(name) as file:
+            file.fill(memoryview(head), memoryview(empty), memoryview(body))
+        assert bytes(head + body) == b"headbody"
+        with blobs.open(name) as file, pytest.raises(DamagedError):
+            file.fill(memoryview(head), memoryview(bytearray(5)))
 
     def test_an_empty_blob_is_a_blob(self, blobs: Blobs) -> None:
         """A blob without bytes is there all the same."""

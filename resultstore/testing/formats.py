@@ -125,7 +125,7 @@ class FormatContract:
             path.write_bytes(data)
             with path.open("rb") as file:
                 mapping = mmap.mmap(file.fileno(), 0, access=access)
-            mapped = fmt.map(mapping, facts, str(path), mode)
+            mapped = fmt.map(mapping, facts, str(path), mode, data[:8])
             assert self.same(self.unmapped(mapped), value), value
             assert type(fmt.follows_bytes(mapped)) is bool
             assert path.read_bytes() == data
@@ -140,4 +140,4 @@ class FormatContract:
         with path.open("rb") as file:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         with pytest.raises(DamagedError):
-            fmt.map(mapping, facts, str(path), "r")
+            fmt.map(mapping, facts, str(path), "r", bytes(8))
