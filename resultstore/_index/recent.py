@@ -99,6 +99,8 @@ class Recent:
 
     def _begin(self, pulse: Pulse) -> None:
         state = pulse.now()
+        if state is None:
+            self._fetches = 0
         self.current = None if state is None else (pulse, state, {})
 
     def put(self, page: Page, key: bytes, row: CallRow) -> None:

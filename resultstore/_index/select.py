@@ -87,12 +87,13 @@ class CallSelect:
         is there an index: the newest of many calls with a value may be the first that was ever made.
         """
         query = self._query
-        questions: list[tuple[str, dict[str, Any]]] = [(hot.FEW_CALLS, {"name": name}) for name in query.functions]
+        questions: list[tuple[str, dict[str, Any]]] = []
         for name, sought in query.arguments.items():
             if isinstance(sought, Range):
                 questions.append((hot.FEW_BETWEEN, {"name": name, "low": sought.low, "high": sought.high}))
             else:
                 questions.append((hot.FEW_EQUAL, {"name": name, "token": sought}))
+        questions += [(hot.FEW_CALLS, {"name": name}) for name in query.functions]
         window = max(_FEW, 3 * wanted)
         while (
             questions
