@@ -8,6 +8,7 @@ process; only a process that is killed loses what was waiting, which took it 20 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
@@ -40,6 +41,7 @@ class Waiting:
         self._nbytes = 0
         self._since = self._last = 0.0
         self._run = 0
+        self._is_daemon = False
         self._thread: threading.Thread | None = None
         self._stopped = False
         self._write: Callable[[], Callable[[], None] | None] = lambda: None
@@ -53,7 +55,9 @@ class Waiting:
     def is_burst(self) -> bool:
         """Count a result that is about to be kept; say whether it is one of many in short time."""
         self._run = self._run + 1 if time.monotonic() - self._last < _BURST_GAP_S else 0
-        return self._run >= _BURST_CALLS
+        if self._run == _BURST_CALLS:
+            self._is_daemon = _is_daemon()
+        return self._run >= _BURST_CALLS and not self._is_daemon
 
     def kept(self) -> None:
         """Note when a result was kept: what keeping takes, on a busy machine, is no pause between two calls."""
@@ -124,6 +128,12 @@ class Waiting:
         """Allow a thread again."""
         with self._lock:
             self._stopped = False
+
+
+def _is_daemon() -> bool:
+    """Say whether this is a process that another one will kill when it is done: ``with multiprocessing.Pool()``."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and bool(process.current_process().daemon)
 
 
 _at: weakref.WeakValueDictionary[str, Waiting] = weakref.WeakValueDictionary()

@@ -216,6 +216,14 @@ def test_workers_that_end_have_written_all(folder, method):
         assert len(store.find()) == 2 * BURST
 
 
+def test_workers_that_are_killed_have_written_all(folder):
+    """`with Pool()` kills its workers as soon as it has their answers: they let nothing wait."""
+    with get_context("fork").Pool(2) as pool:
+        assert pool.starmap(squares, [(folder, 0), (folder, 1000)])
+    with Store(folder) as store:
+        assert len(store.find()) == 2 * BURST
+
+
 KILLED = """
 import sys, time
 from resultstore import Store
