@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
     from resultstore._upkeep import FunctionStats, Problem, Stats
     from resultstore.change import Change
     from resultstore.explain import Explanation
+    from resultstore.query import between
     from resultstore.record import Record, Records, Summary
     from resultstore.version import Version, Versions
 
@@ -59,6 +60,7 @@ __all__ = [
     "UnstorableError",
     "Version",
     "Versions",
+    "between",
     "digest",
     "register_digest",
     "unregister_digest",
@@ -69,6 +71,7 @@ _LATE = {
     **dict.fromkeys(("FunctionStats", "Problem", "Stats"), "_upkeep"),
     "Change": "change",
     "Explanation": "explain",
+    "between": "query",
     **dict.fromkeys(("Record", "Records", "Summary"), "record"),
     **dict.fromkeys(("Version", "Versions"), "version"),
 }

@@ -41,7 +41,7 @@ class Asking:
             Without it, calls of all functions.
         **arguments
             Only calls in which these arguments had these values: the same type and content, so that
-            ``x=1`` does not find ``x=1.0``.
+            ``x=1`` does not find ``x=1.0``; or numbers of a range, ``x=between(1, 5)``.
 
         Returns
         -------
@@ -61,22 +61,23 @@ class Asking:
         >>> records.first().load()
         9
         """
-        from resultstore.query import Query
+        from resultstore.query import Query, Range
         from resultstore.record import NoRecords, Records
 
+        ranges = {name: value for name, value in arguments.items() if isinstance(value, Range)}
         if isinstance(function, CachedFunction):
             function._check_parameters(arguments)
-            arguments = function._sought(arguments)
+            arguments = function._sought({n: value for n, value in arguments.items() if n not in ranges}) | ranges
             sought = function._aliases.names
         else:
             if not (function is None or isinstance(function, str) or callable(function)):
                 raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
             name = names.name_of(function) if callable(function) else function
             sought = () if name is None else (name,)
-        tokens = {}
+        tokens: dict[str, bytes | Range] = {}
         for argument, value in arguments.items():
             try:
-                tokens[argument] = token(value)
+                tokens[argument] = value if isinstance(value, Range) else token(value)
             except DigestError as error:
                 raise error.at(f"argument {argument!r}") from None
         query = Query(sought, tokens)

@@ -1,8 +1,8 @@
 """Plain data without `dataclasses`, whose import and whose classes would be half of the start of a program.
 
 `dataclasses` imports `inspect` (10 ms), and each of its classes costs 0.4 ms: it compiles half a dozen methods.
-Here a class costs 10 µs, its `__init__` is compiled when its first object is made, and making an object takes
-a third of what a frozen dataclass takes.
+Here a class costs 10 µs; `__init__` is compiled for those alone of which many objects are made, and then makes
+one in a third of the time that a frozen dataclass takes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, dataclass_transform
 
 D = TypeVar("D", bound="Data")
+
+_FEW = 20
+"""So many objects are made without compiling: that takes as long as making forty."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -22,37 +25,48 @@ class Data:
     """
 
     _fields: tuple[str, ...]
+    _defaults: dict[str, Any]
+    _made: int
 
     def __init_subclass__(cls, *, frozen: bool = True) -> None:
         cls._fields = tuple(cls.__annotations__)
+        cls._defaults = {name: vars(cls)[name] for name in cls._fields if name in vars(cls)}
+        cls._made = 0
 
-    def __init__(self, *values: Any, **named: Any) -> None:
+    def __init__(self, /, *values: Any, **named: Any) -> None:
         kind: Any = type(self)
-        kind.__init__ = _compile(kind, kind._fields)
-        kind.__init__(self, *values, **named)
+        given = dict(zip(kind._fields, values, strict=False), **named)
+        fields = {**kind._defaults, **given}
+        is_right = len(given) == len(values) + len(named) and fields.keys() == set(kind._fields)
+        kind._made += 1
+        if is_right and kind._made <= _FEW:
+            self.__dict__.update(fields)
+        else:  # it also says in Python's words what is wrong with the arguments
+            kind.__init__ = _compile(kind)
+            kind.__init__(self, *values, **named)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
+        return hash(tuple(getattr(self, name) for name in self._fields))
 
     def __repr__(self) -> str:
-        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+        return f"{type(self).__qualname__}({fields})"
 
 
-def _compile(kind: type[Data], fields: tuple[str, ...]) -> Callable[..., None]:
+def _compile(kind: type[Data]) -> Callable[..., None]:
     """Return the constructor that a person would write out."""
-    defaults = [vars(kind)[name] for name in fields if name in vars(kind)]
-    required = len(fields) - len(defaults)
-    parameters = [*fields[:required], *(f"{name}=None" for name in fields[required:])]
+    parameters = [f"{name}=None" if name in kind._defaults else name for name in kind._fields]
     namespace: dict[str, Any] = {}
     exec(  # noqa: S102 -- the names are those of our own fields
-        f"def __init__(self, {', '.join(parameters)}):\n " + "\n ".join(f"self.{name} = {name}" for name in fields),
+        f"def __init__(self, {', '.join(parameters)}):\n "
+        + "\n ".join(f"self.{name} = {name}" for name in kind._fields),
         namespace,
     )
     init: Any = namespace["__init__"]
-    init.__defaults__ = tuple(defaults)
+    init.__defaults__ = tuple(kind._defaults.values())
     init.__qualname__ = f"{kind.__qualname__}.__init__"
     return init  # type: ignore[no-any-return]
 

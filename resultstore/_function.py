@@ -10,7 +10,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 
 from resultstore import _clock, _lineage
 from resultstore._aliases import Aliases
-from resultstore._checking import closer_look, prove, tell_changed
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
 from resultstore._identity import encoding, names, nodes
 from resultstore._identity.key import Identity, Leaning
@@ -172,6 +171,8 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             return MISS  # an argument is not what its digest says, and the check would run the function on it
         value = vault.take(key, row, self._identity.name, self._options.mmap_mode)
         if type(value) is Raised or self._options.check_hits:
+            from resultstore._checking import closer_look
+
             compute = functools.partial(self._computed, call, args, kwargs)
             return closer_look(vault, self.name, self._options, call, row, value, compute)
         return value
@@ -226,6 +227,8 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             value, stored = vault.keep(computed, result, self._options)
         self._progress.called(computed.duration)
         if self._options.check_arguments:
+            from resultstore._checking import tell_changed
+
             tell_changed(vault, self.name, call[0], call[1], call[2])
         if type(result) is Raised:
             raise result.error
@@ -237,7 +240,11 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
     def _proven(self, vault: Vault, call: Keyed) -> Keyed:
         """Return a call whose key says what the function will be given, every mapped byte of it verified."""
         form, values, encodings, fingerprint, _ = call
-        if type(encodings) is not Leaning or prove(vault, encodings.maps, self._identity.name):
+        if type(encodings) is not Leaning:
+            return call
+        from resultstore._checking import prove
+
+        if prove(vault, encodings.maps, self._identity.name):
             return call
         encodings = form.encode(values)
         return form, values, encodings, fingerprint, form.key(fingerprint, encodings)

@@ -8,7 +8,6 @@ key, function, arguments, the result's skeleton, its leaves' facts, and small le
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import functools
 import os
@@ -98,6 +97,8 @@ def _plain(part: Any) -> Any:
 
 
 def _base64(data: bytes) -> str:
+    import binascii
+
     return binascii.b2a_base64(data, newline=False).decode()
 
 
@@ -109,11 +110,14 @@ def _encoder() -> Any:
 
 
 def _line(record: dict[str, Any]) -> bytes:
+    import binascii
+
     text = _encoder().encode(record).encode("ascii")
     return b"\n%08x %s\n" % (binascii.crc32(text), text)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    import binascii
     import json
 
     text = line.rstrip(b"\n")[9:]

@@ -6,9 +6,8 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from resultstore import _environment
 from resultstore._data import replace
-from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts
+from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts, RunFacts
 from resultstore._index.index import CallRow, Index, PayloadGone
 from resultstore._journal import Journal
 from resultstore._loading import Loader, row_checksum
@@ -19,8 +18,7 @@ from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.eviction import Budget
-from resultstore.formats.base import Encoded
-from resultstore.formats.compression import WORTH_NBYTES
+from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Tree
@@ -75,7 +73,7 @@ class Keeper:
         with self._writing():
             self._room.make(0)
             self.write_waiting()
-            self._index.add([call], _environment.describe_run, self._loader.stands, journalled=False)
+            self._index.add([call], _describe_run, self._loader.stands, journalled=False)
 
     def prepare(self, tree: Tree, options: CallOptions) -> tuple[list[Part], ResultFacts]:
         """Return a result's leaves with their bytes and hashes, large ones staged while they are hashed.
@@ -188,7 +186,7 @@ class Keeper:
                 if in_files:
                     self._journal.append(call)
                 self.write_waiting()
-                dropped = self._index.add([call], _environment.describe_run, stands, journalled=in_files)
+                dropped = self._index.add([call], _describe_run, stands, journalled=in_files)
                 published.clear()
                 self._room.unlink(dropped.files)
         finally:
@@ -228,7 +226,7 @@ class Keeper:
                 if calls:
                     nbytes = sum(_RECORD_NBYTES + _row_nbytes(call) for call in calls)
                     self._make_room(nbytes, nbytes)
-                    dropped = self._index.add(calls, _environment.describe_run, self._loader.stands, journalled=False)
+                    dropped = self._index.add(calls, _describe_run, self._loader.stands, journalled=False)
                     self._room.unlink(dropped.files)
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             calls = calls or waiting.take()
@@ -314,6 +312,12 @@ def _check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
         if most is not None and nbytes > most:
             told = bounds.format(format_size(limit or 0), format_size(most))
             raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {told}")
+
+
+def _describe_run() -> RunFacts:
+    from resultstore._environment import describe_run
+
+    return describe_run()
 
 
 def _untracked(computed: Computed) -> str | None:

@@ -15,7 +15,6 @@ from resultstore._mapping import Maps
 from resultstore.blobs.base import Blobs, Buffer, Mapped, Signature
 from resultstore.errors import DamagedError
 from resultstore.formats.base import checksum
-from resultstore.formats.compression import decompress
 from resultstore.formats.hashing import hash_of
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
@@ -116,6 +115,8 @@ class Loader:
             _verify(facts, data[: facts.head_nbytes], holder, view)
         else:
             _verify_frame(facts, data)
+            from resultstore.formats.compression import decompress
+
             decompress(data, facts, view)
             _verify_value(facts, holder, view)
         return holder
@@ -138,6 +139,8 @@ class Loader:
                 file.fill(memoryview(frame))
                 if not is_checked:
                     _verify_frame(facts, frame)
+                from resultstore.formats.compression import decompress
+
                 decompress(frame, facts, view)
                 if not is_checked:
                     _verify_value(facts, holder, view)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from resultstore._checking import counts
+from resultstore._data import Data
 from resultstore._identity.key import Form
 from resultstore._index.index import CallRow
 from resultstore._settings import CallOptions
@@ -23,7 +23,7 @@ Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
 """A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
 
 
-class Outcome(NamedTuple):
+class Outcome(Data):
     """What a computation gave."""
 
     value: Any
@@ -107,6 +107,8 @@ class OneCall(Generic[P, R_co]):
         >>> square.get(3)
         9
         """
+        from resultstore._checking import counts
+
         call, vault = self._strictly_keyed(args, kwargs), self._vault
         if vault is None:
             raise MissingError(f"the result of {self.name} is not stored: storing is switched off")
@@ -182,4 +184,6 @@ class OneCall(Generic[P, R_co]):
 
     def _counts(self, vault: Vault, key: bytes, row: CallRow) -> bool:
         """Say whether a row's payloads are in place, and an exception is one of those that are results."""
+        from resultstore._checking import counts
+
         return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))

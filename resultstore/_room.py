@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterable
 
 from resultstore._index.index import Dropped, Index
-from resultstore._index.queue import BATCH
 from resultstore._journal import Journal
 from resultstore._report import logger
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
-from resultstore.eviction import LRU, RECORD_NBYTES, Budget, Policy, Use
+from resultstore.eviction import BATCH, LRU, RECORD_NBYTES, Budget, Policy, Use
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""

@@ -11,7 +11,6 @@ from resultstore._data import replace
 from resultstore._identity import names
 from resultstore._identity.key import Identity
 from resultstore._settings import CallOptions, KeyOptions
-from resultstore._travel import twin_of
 
 
 class Sending:
@@ -61,6 +60,8 @@ class Sending:
     def _twin(self, name: str, func: Any) -> Any:
         if type(func) is not types.FunctionType:
             return func
+        from resultstore._travel import twin_of
+
         twin = twin_of(func, self._twins.get(name), self.__module__, f"{self.__qualname__}.{name}")
         self._twins[name] = twin
         return twin

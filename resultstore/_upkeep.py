@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from resultstore import _clock
+from resultstore import _clock, _data
 from resultstore._facts import PayloadFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Total
-from resultstore._index.queue import BATCH
 from resultstore._room import STALE_S
 from resultstore._vault import Vault
 from resultstore.errors import DamagedError
-from resultstore.eviction import Limits, Use
+from resultstore.eviction import BATCH, Limits, Use
 from resultstore.record import Records
 
 
@@ -307,5 +306,11 @@ def _wrong_totals(vault: Vault) -> Total | None:
     """Return what the sums should be, or None if they are right."""
     kept = vault.index.total()
     file_nbytes, inline_nbytes, payloads, file_calls = vault.index.count()
-    true = kept._replace(file_nbytes=file_nbytes, inline_nbytes=inline_nbytes, payloads=payloads, file_calls=file_calls)
+    counted = {
+        "file_nbytes": file_nbytes,
+        "inline_nbytes": inline_nbytes,
+        "payloads": payloads,
+        "file_calls": file_calls,
+    }
+    true = _data.replace(kept, **counted)
     return None if true == kept else true

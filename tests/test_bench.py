@@ -63,3 +63,10 @@ def test_the_page_of_what_a_hit_pays_to_know_has_all_rows():
         return [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
 
     assert first_cells(printed) == first_cells(shown)
+
+
+def test_the_page_of_compression_has_all_rows():
+    """compression.py measures the rows that compression.md shows, whoever of the others is installed."""
+    words = [sys.executable, str(BENCH / "compression.py"), "--tiny"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of((BENCH / "compression.md").read_text())

@@ -91,25 +91,27 @@ def test_storage_options_never_enter_the_key(open_store):
         open_store(),
         open_store(compression="zstd"),
         open_store(compression=("zstd", 19)),
+        open_store(compression="auto"),
         open_store(mmap_mode="r"),
     ]
     functions = [store.cache(smooth) for store in stores]
     for i, f in enumerate(functions):
         f(1000 + i)
-    for i in range(4):
+    for i in range(5):
         for f in functions:
             assert f.check_call_in_cache(1000 + i)
             assert np.array_equal(f(1000 + i), smooth(1000 + i))
-    assert stores[0].stats().misses == 4
+    assert stores[0].stats().misses == 5
 
 
-def test_equal_results_are_stored_once_whatever_the_option(open_store, sql):
+@pytest.mark.parametrize("spec", ["zstd", "auto"])
+def test_equal_results_are_stored_once_whatever_the_option(open_store, sql, spec):
     """A compressed payload serves an uncompressed function's equal result, and the other way round."""
 
     def other(n):
         return smooth(n)
 
-    packed, plain = open_store(compression="zstd"), open_store()
+    packed, plain = open_store(compression=spec), open_store()
     packed.cache(smooth)(50_000)
     plain.cache(other)(50_000)
     assert len(rows(sql)) == 1

@@ -357,7 +357,7 @@ def produce(name):
     return pd.DataFrame({"a": [1, 2], "b": ["x", None]}) if name == "frame" else results()[name]
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}, {"mmap_mode": "r"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}, {"compression": "auto"}, {"mmap_mode": "r"}], ids=str)
 def test_a_stranger_can_read_a_store(tmp_path, options):
     """The reader of the page, where resultstore cannot be imported, gives back what was stored."""
     code = next(text for language, text in pages.fences(DOCS / "format" / "reader.md") if language == "python")
@@ -393,7 +393,7 @@ def test_a_stranger_can_read_a_store(tmp_path, options):
             assert type(got[name]) is type(value), name
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}, {"compression": "auto"}], ids=str)
 def test_a_stranger_can_check_a_store(tmp_path, options):
     """Checksums and digests are made as the pages say: of payloads inline, in files and compressed, and of calls."""
     with Store(tmp_path / "results", **options) as store:

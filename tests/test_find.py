@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from resultstore import CacheWarning, DigestError, OptionError, Record, Records, Store, Summary
+from resultstore import CacheWarning, DigestError, OptionError, Record, Records, Store, Summary, between
+from resultstore._index import select
 from tests import science
 
 
@@ -289,3 +292,78 @@ def test_a_store_opened_twice_sees_itself(folder):
     assert len(one.find()) == 2
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("sought", "found"),
+    [
+        (between(2, 5), [2, 3, 4, 5]),
+        (between(2, 5, inclusive="neither"), [3, 4]),
+        (between(2, 5, inclusive="left"), [2, 3, 4]),
+        (between(2, 5, inclusive="right"), [3, 4, 5]),
+        (between(7.5), [8, 9]),
+        (between(high=1), [0, 1]),
+        (between(), list(range(10))),
+        (between(5, 2), []),
+        (between(np.float64(3), np.int16(4)), [3, 4]),
+    ],
+)
+def test_a_range_finds_the_numbers_in_it(store, sought, found):
+    """between() takes the place of a value, with either end included or open, as pandas has it."""
+    f = store.cache(science.square)
+    for i in range(10):
+        f(i)
+    assert sorted(record.arguments["x"] for record in store.find(f, x=sought)) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "is_in"),
+    [
+        (3, True), (3.0, True), (np.float64(3), True), (np.int8(3), True), (np.float32(3), True), (True, False),
+        (2.9999, False), (math.nan, False), (np.float64("nan"), False), (math.inf, False), ("3", False), (None, False),
+        ([3], False), (10**400, False), (2**70, False), (np.datetime64("2026-01-01"), False),
+    ],
+)  # fmt: skip
+def test_numbers_of_any_kind_are_found_by_range(store, value, is_in):
+    """Python's and numpy's numbers are found by range; a NaN is in none, and neither is what is no number."""
+    f = store.cache(science.identity)
+    f(value)
+    assert len(store.find(f, x=between(3, 4))) == is_in
+
+
+@pytest.mark.parametrize("bad", [{"low": "a"}, {"high": math.nan}, {"low": [1]}, {"low": 1, "inclusive": "all"}])
+def test_an_end_that_is_no_number_is_told(bad):
+    """A range that cannot be meant is refused where it is made."""
+    with pytest.raises(OptionError):
+        between(**bad)
+
+
+def test_a_stand_in_is_not_asked_about_a_range(store):
+    """What key= puts in the place of a value is found by range; the range itself is not put through it."""
+    f = store.cache(science.identity, key={"x": lambda x: x["n"]})
+    f({"n": 1}), f({"n": 7})
+    assert len(store.find(f, x=between(5, 9))) == len(store.find(f, x={"n": 7})) == 1
+
+
+@settings(max_examples=25)
+@given(
+    calls=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=40),
+    sought=st.fixed_dictionaries(
+        {}, optional={"a": st.integers(0, 3), "b": st.builds(between, st.integers(0, 6), st.integers(0, 6))}
+    ),
+    page=st.tuples(st.integers(0, 5), st.integers(1, 10)),
+)
+def test_looking_through_the_newest_calls_finds_what_looking_them_all_up_finds(tmp_path_factory, calls, sought, page):
+    """Whichever way a page of records is found, it is the same page."""
+    with Store(tmp_path_factory.mktemp("find")) as store, pytest.MonkeyPatch.context() as patch:
+        f, g = store.cache(science.spelled), store.cache(science.square)
+        for a, b in calls:
+            f(a, b, c=1)
+            g(b)
+        store.stats()
+        pages = []
+        for few in (1, 3, 10**6):
+            patch.setattr(select, "_FEW", few)
+            source = store.find(f, **sought)._source
+            pages.append([record.key for record in source.page(*page)])
+        assert pages[0] == pages[1] == pages[2]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from resultstore._data import Data
 from resultstore._facts import DependencyFacts
 from resultstore._identity.bytecode import FREE
 from resultstore._identity.encoding import digest_of, encode
@@ -28,7 +29,7 @@ _TRIES = 5
 _SHOWN = ("function", "class", "value", "distribution", "untracked", "pinned", "missing")
 
 
-class State(NamedTuple):
+class State(Data):
     """A fingerprint and what it was made of; replaced as a whole, for threads look at it at any moment."""
 
     value: bytes

@@ -299,6 +299,9 @@ def _describe(position: int, name: str, value: Any, value_token: bytes | None) -
             text = "-0.0"  # SQLite drops the sign
     elif kind is int:
         number, text = _as_double(value), str(value) if value.bit_length() < 2000 else None
+    elif kind.__module__ == "numpy" and getattr(value, "shape", None) == () and value.dtype.kind in "biuf":
+        number = float(value)  # to be found by a range
+        number = None if number != number else number
     elif kind is str and len(value) <= _TEXT_LIMIT and plain_text(value) == value:
         text = value
     return ArgumentFacts(position, plain_text(name), kind.__name__, number, text, value_token, summarise(value))

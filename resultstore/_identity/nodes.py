@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from resultstore._identity import classes, kinds, whose
+from resultstore._identity import kinds, whose
 from resultstore._identity.bytecode import FREE
 from resultstore._identity.encoding import LEAVES, encode
 from resultstore._identity.graph import Node
@@ -204,6 +204,8 @@ class Nodes:
         owner = whose.owner_of_class(kind)
         if owner is not None:
             return self._foreign(kind, kind.__module__, kind.__qualname__, owner)
+        from resultstore._identity import classes
+
         name = kinds.full_name(kind)
         members, local = classes.members_of(kind)
         node = self._new("class", name, ("class", kind.__qualname__, local), kind)

@@ -10,6 +10,7 @@ import functools
 import types
 from typing import Any, NamedTuple
 
+from resultstore._data import Data
 from resultstore._identity.bytecode import FREE, GLOBAL, LOCAL, Token, tokens_of
 
 IMPORT, ATTRIBUTE = "import", "attribute"
@@ -47,7 +48,7 @@ class Reference(NamedTuple):
     """Whether its content goes nowhere: a log that is appended to, a counter that is increased."""
 
 
-class References(NamedTuple):
+class References(Data):
     """All that a code object refers to, nested code included."""
 
     reads: tuple[Reference, ...]

@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from resultstore._identity import classes, kinds, whose
+from resultstore._identity import kinds, whose
 from resultstore._identity.bytecode import FREE, GLOBAL, LOCAL
 from resultstore._identity.code import code_digest
 from resultstore._identity.encoding import encode
 from resultstore._identity.graph import Node
-from resultstore._identity.imports import absolute_name, imported
 from resultstore._identity.nodes import Nodes
 from resultstore._identity.origins import Owner, owner_of_module
 from resultstore._identity.scan import ATTRIBUTE, Reference, references
@@ -58,6 +57,8 @@ class Walk(Nodes):
             self._lenient = bool(arguments[-1])
             fill(*arguments[:-1])
         if self._asks_for_looks:
+            from resultstore._identity import classes
+
             for node in self._nodes.values():
                 if node.kind in ("function", "class"):
                     node.local += encode(classes.looks_of(node.thing))
@@ -154,6 +155,8 @@ class Walk(Nodes):
             value = self._read(cells[variable], "", kinds.content(cells[variable]))
             name = f"{node.name} closure variable {variable}"
         else:
+            from resultstore._identity.imports import absolute_name, imported
+
             if variable[0].startswith("$"):  # the text is a global's
                 text = self._read(scope, variable[0][1:], scope.get(variable[0][1:], MISSING))
                 self.watch.add_binding(scope, variable[0][1:], scope.get(variable[0][1:], MISSING))

@@ -19,8 +19,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
+from resultstore._data import Data
 from resultstore._identity.encoding import encode
 from resultstore._identity.kinds import content, defaults_of
 from resultstore._identity.whose import MISSING
@@ -37,7 +38,7 @@ _DEFAULT = "default "
 _MOST = 10_000
 
 
-class _Changed(NamedTuple):
+class _Changed(Data):
     """A place that the functions themselves have changed."""
 
     holder: Holder
@@ -63,7 +64,7 @@ def before_change(holder: Holder, name: str, value: Any) -> Any:
     return changed.before
 
 
-class _Place(NamedTuple):
+class _Place(Data):
     """A place that the followed functions may change, as it was when it was looked at."""
 
     holder: Holder
@@ -246,13 +247,15 @@ class Watch:
             places = [self._left(place) for place in self._places]
         if len(_changed) > _MOST:  # of functions that are long gone, most likely
             _changed.clear()
-        for holder, name, value, elements, before, is_written, is_changed in places:
+        for place in places:
+            holder, name, elements = place.holder, place.name, place.elements
             now = _present(holder, name)
             elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
-            if now is value and (elements is None or not is_changed or _same(elements_now or (), elements)):
+            is_same = now is place.value
+            if is_same and (elements is None or not place.is_changed or _same(elements_now or (), elements)):
                 continue
-            if now is value or is_written:
-                _changed[(id(holder), name)] = _Changed(holder, now, elements_now, before)
+            if is_same or place.is_written:
+                _changed[(id(holder), name)] = _Changed(holder, now, elements_now, place.before)
         for holder, names in self._owners:
             attributes = dict(getattr(holder, "__dict__", {}))
             for name in (attributes.keys() - names) & self.written:

@@ -20,12 +20,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
 from resultstore._index import hot
-from resultstore._index.pulse import Pulse, open_pulse
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
+
+if TYPE_CHECKING:
+    from resultstore._index.pulse import Pulse
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 FILE_NAME = "index.sqlite"
@@ -194,6 +196,8 @@ class Connections:
                 return None
             pulse = _pulses.get(identity)
             if pulse is None:
+                from resultstore._index.pulse import open_pulse  # no fork now: the lock is held
+
                 with contextlib.suppress(OSError):
                     pulse = open_pulse(self.path) if _identity(self.path) == identity else None
                 if pulse is not None:

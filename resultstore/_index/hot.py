@@ -150,6 +150,20 @@ DROPPED = (
     "SELECT call.id FROM call WHERE call.state != 'stored' AND call.pinned IS 0 ORDER BY "
     "call.access_sequence LIMIT :count OFFSET 0"
 )
+FEW_EQUAL = (
+    "SELECT count(*) AS count_1 FROM (SELECT argument.call_id AS call_id FROM argument WHERE "
+    "argument.name = :name AND argument.token = :token LIMIT :most OFFSET 0) AS anon_1"
+)
+FEW_BETWEEN = (
+    "SELECT count(*) AS count_1 FROM (SELECT argument.call_id AS call_id FROM argument WHERE "
+    "argument.name = :name AND argument.number >= :low AND argument.number <= :high LIMIT :most OFFSET 0) "
+    "AS anon_1"
+)
+FEW_CALLS = (
+    "SELECT count(*) AS count_1 FROM (SELECT call.id AS id FROM function JOIN function_version ON "
+    "function_version.function_id = function.id JOIN call ON call.version_id = function_version.id WHERE "
+    "function.name = :name LIMIT :most OFFSET 0) AS anon_1"
+)
 ANY_PINNED = "SELECT call.id FROM call WHERE call.pinned IS 1 LIMIT 1 OFFSET 0"
 PIN = "UPDATE call SET pinned=:pinned WHERE call.\"key\" = :key"
 STORED = (

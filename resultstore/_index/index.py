@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from resultstore._data import Data
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
-from resultstore._index.queue import Queue
 from resultstore._index.recent import CallRow, Recent
 from resultstore.errors import BusyError
 from resultstore.eviction import LRU, Policy, Use
+
+if TYPE_CHECKING:
+    from resultstore._index.queue import Queue
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
@@ -25,7 +29,7 @@ _BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
 _VACUUM_PAGES = 128
 
 
-class Total(NamedTuple):
+class Total(Data):
     """The sums that a budget is judged by."""
 
     id: int
@@ -52,11 +56,18 @@ class Index:
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
         self.connections = Connections(folder, meta, checkpoint_pages=pages)
         self._blocked_nbytes = _BLOCKED * pages * 4096
-        self.queue = Queue(self.connections, policy)
+        self._policy = policy
         self._run_id: int | None = None
         self._run_generation = 0
         self._recent = Recent(self.connections.pulse)
         self._waiting: Container[object] = ()
+
+    @functools.cached_property
+    def queue(self) -> Queue:
+        """The stored calls in the order in which they go."""
+        from resultstore._index.queue import Queue  # a script that only hits evicts nothing
+
+        return Queue(self.connections, self._policy)
 
     def follow(self, waiting: Container[object], write: Callable[[], None]) -> None:
         """Have the calls that wait written before anything is asked that they would be an answer to."""
@@ -196,7 +207,7 @@ class Index:
         """Drop what the policy chose, in one transaction; records stay if there is a reason."""
         uses = list(uses)
         with self.connections.transaction() as connection:
-            age = self.queue.policy.aged(uses)
+            age = self._policy.aged(uses)
             if age:
                 connection.execute(hot.AGE, {"age": age})
             return changes.drop_calls(connection, [use.id for use in uses], keep_record=reason, counted=True)
@@ -280,7 +291,7 @@ class Index:
     def set_total(self, total: Total) -> None:
         """Replace the sums."""
         with self.connections.transaction() as connection:
-            connection.execute(hot.SET_TOTAL, total._asdict())
+            connection.execute(hot.SET_TOTAL, vars(total))
 
     # -- the end
 

@@ -6,9 +6,7 @@ that only stores that use them pay for them at each miss, and are dropped when n
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -17,10 +15,8 @@ from blake3 import blake3
 from resultstore import _clock
 from resultstore._index import hot
 from resultstore._index.connect import Connections
-from resultstore.eviction import LRU, Policy, Use
+from resultstore.eviction import BATCH, LRU, Policy, Use
 
-BATCH = 1000
-"""Calls that are dropped by one transaction: it takes some 20 ms."""
 _OF_FUNCTION = 50
 _REJUVENATED = 5000
 _UNUSED_S = 86_400.0
@@ -52,6 +48,8 @@ class Queue:
 
     def victims_of(self, function: str) -> list[Use]:
         """Return the next stored calls of a function, in all its versions."""
+        import heapq
+
         sql = hot.VICTIMS_OF_VERSION.format(order=self.policy.order)
         versions = self._connections.query(hot.FUNCTION_VERSIONS, {"name": function})
         queues = [self._uses(sql, {"version_id": row[0], "count": _OF_FUNCTION}) for row in versions]
@@ -95,6 +93,8 @@ class Queue:
 
     def freed_by(self, call_ids: list[int]) -> int:
         """Return the disk bytes of the payloads that only these calls have."""
+        import json
+
         return int(self._connections.query(hot.FREED_BY, {"ids": json.dumps(call_ids)})[0][0])
 
     def any_pinned(self) -> bool:

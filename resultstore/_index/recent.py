@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from resultstore._facts import LeafFacts
-from resultstore._index.pulse import Pulse, State, follows
+
+if TYPE_CHECKING:
+    from resultstore._index.pulse import Pulse, State
 
 _MOST = 4096
 _LONGEST = 4096
@@ -52,8 +55,9 @@ class CallRow:
             self.verified = leaves
 
 
-Page = tuple[Pulse, State, dict[bytes, CallRow]]
-"""Rows by key, as they stand while the index is in this state."""
+if TYPE_CHECKING:
+    Page = tuple[Pulse, State, dict[bytes, CallRow]]
+    """Rows by key, as they stand while the index is in this state."""
 
 
 class Recent:
@@ -115,6 +119,8 @@ class Recent:
         """
         if page is None:
             return
+        from resultstore._index.pulse import follows
+
         pulse, before, rows = page
         after = pulse.now()
         if after is not None and follows(after, before):

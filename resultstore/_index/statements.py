@@ -42,6 +42,10 @@ def _add_if_new(table: Any, *columns: str) -> Any:
     )
 
 
+def _few(statement: Any) -> Any:
+    return select(func.count()).select_from(statement.limit(p("most")).subquery())
+
+
 def _columns(table: Any, *names: str) -> list[Any]:
     return [table.c[name] for name in names]
 
@@ -206,6 +210,20 @@ STATEMENTS: dict[str, Any] = {
     .where(call.c.state != STORED, call.c.pinned.is_(False))
     .order_by(call.c.access_sequence)
     .limit(p("count")),
+    # How many there are, as far as it matters.
+    "FEW_EQUAL": _few(select(argument.c.call_id).where(argument.c.name == p("name"), argument.c.token == p("token"))),
+    "FEW_BETWEEN": _few(
+        select(argument.c.call_id).where(
+            argument.c.name == p("name"), argument.c.number >= p("low"), argument.c.number <= p("high")
+        )
+    ),
+    "FEW_CALLS": _few(
+        select(call.c.id)
+        .select_from(function)
+        .join(function_version, function_version.c.function_id == function.c.id)
+        .join(call, call.c.version_id == function_version.c.id)
+        .where(function.c.name == p("name"))
+    ),
     "ANY_PINNED": select(call.c.id).where(call.c.pinned.is_(True)).limit(1),
     "PIN": update(call).where(call.c.key == p("key")).values(pinned=p("pinned")),
     "STORED": select(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-import mmap
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from resultstore._data import Data
+
+if TYPE_CHECKING:
+    import mmap
 
 Buffer = bytes | bytearray | memoryview
 Signature = tuple[int, int, int]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import mmap
 import os
 import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from resultstore.blobs.base import BEGINNING, BlobState, Buffer, Mapped, is_name
 from resultstore.errors import DamagedError
+
+if TYPE_CHECKING:
+    pass
 
 try:
     import fcntl
@@ -117,6 +118,8 @@ class LocalBlobs:
 
     def map(self, name: str, *, copy_on_write: bool) -> Mapped | None:
         """Map a payload file, read-only or copy-on-write; it stays whole when the file is unlinked."""
+        import mmap
+
         access = mmap.ACCESS_COPY if copy_on_write else mmap.ACCESS_READ
         path = self._path(name)
         with LocalBlob(path) as file:
@@ -213,6 +216,8 @@ class LocalBlob:
             done = max(done - len(part), 0)
 
     def _fill(self, view: memoryview) -> None:
+        import io
+
         with io.FileIO(self.fd, closefd=False) as file:
             done = 0
             while done < len(view):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import struct
 import sys
 from collections.abc import Callable
@@ -30,7 +29,15 @@ def is_unicode(text: str) -> bool:
 
 
 def _b64(data: bytes | bytearray | memoryview) -> str:
+    import binascii  # not base64, which takes a millisecond to import
+
     return binascii.b2a_base64(data, newline=False).decode()
+
+
+def _from_b64(text: str) -> bytes:
+    import binascii
+
+    return binascii.a2b_base64(text)
 
 
 def atom(part: Any, kind: type) -> list[Any] | None:
@@ -102,7 +109,7 @@ def _build_numpy(dtype: str, data: str) -> Any:
     kind = numpy.dtype(dtype)
     if kind.hasobject:
         raise DamagedError("a scalar holds no objects")
-    raw = binascii.a2b_base64(data)[: kind.itemsize]
+    raw = _from_b64(data)[: kind.itemsize]
     if kind.kind == "S":  # not as an element of an array, which would lose NULs at the end
         return numpy.bytes_(raw)
     if kind.kind == "U":
@@ -123,9 +130,9 @@ ATOMS: dict[str, Callable[..., Any]] = {
     "float": lambda text: struct.unpack(">d", bytes.fromhex(text))[0],
     "complex": lambda text: complex(*struct.unpack(">dd", bytes.fromhex(text))),
     "int": lambda text: int(text, 16),
-    "str": lambda text: binascii.a2b_base64(text).decode("utf-8", "surrogatepass"),
-    "bytes": binascii.a2b_base64,
-    "bytearray": lambda text: bytearray(binascii.a2b_base64(text)),
+    "str": lambda text: _from_b64(text).decode("utf-8", "surrogatepass"),
+    "bytes": _from_b64,
+    "bytearray": lambda text: bytearray(_from_b64(text)),
     "ellipsis": lambda: Ellipsis,
     "range": range,
     "numpy": _build_numpy,

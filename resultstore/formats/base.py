@@ -7,18 +7,23 @@ copied. Reading is in two steps, so that the bytes are verified before anything 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from blake3 import blake3
 
 from resultstore._data import Data
 from resultstore._facts import PayloadFacts
-from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 
+if TYPE_CHECKING:
+    import mmap
+
+    from resultstore._identity.maps import Whole
+
 Buffer = bytes | bytearray | memoryview
+WORTH_NBYTES = 512
+"""Smaller payloads are not compressed."""
 
 
 class Encoded(Data):

@@ -12,13 +12,11 @@ from typing import Any
 from resultstore._facts import PayloadFacts
 from resultstore._settings import Compression
 from resultstore.errors import DamagedError
-from resultstore.formats.base import Buffer, Encoded
+from resultstore.formats.base import WORTH_NBYTES, Buffer, Encoded
 from resultstore.formats.shuffle import LINE_NBYTES, Layout, layout_for, layout_of, shuffle, unshuffle
 
 _SHUFFLED = "zstd+shuffle"
 SUFFIXES = {"zstd": ".zst", _SHUFFLED: ".shuffled.zst"}
-WORTH_NBYTES = 512
-"""Smaller payloads are left as they are."""
 _WORTH = 0.95  # of the plain size: what saves less is not worth its time at every hit
 _WORTH_AUTO = 0.8
 """The same where nobody asked for small files: what is unpacked at 1 to 2 GB/s then costs a hit less than
@@ -27,9 +25,10 @@ _READ_AT_ONCE = 1 << 20
 _LEAST_WINDOW = 1 << 10
 _RUNS = (4, 32)  # of bytes in a sample: at least, at most
 _RUN_EVERY_NBYTES = 1 << 17
-_RUN_NBYTES, _LONG_RUN_NBYTES = 1 << 10, 1 << 14
+_RUN_NBYTES, _LONG_RUN_NBYTES = 1 << 10, 1 << 12
 _HOPELESS = 0.85  # of a sample; a whole payload may be somewhat better than that
 _TINY, _MUCH_LESS = 1 / 16, 2 / 3
+_BOTH_NBYTES = 1 << 17  # up to which both ways take no longer than a sample that tells
 _KEPT_CONTEXTS = 4
 _LIGHT_LEVEL = 3  # contexts of higher levels hold up to 100 MB
 
@@ -50,23 +49,34 @@ def compress(encoded: Encoded, compression: Compression) -> tuple[str, bytes] | 
     if not encoded.body:
         return None
     layout = layout_for(encoded.itemsize, encoded.dtype)
-    codec = _choose(memoryview(encoded.body), layout)
-    if codec is None:
-        return None
-    frame = _frame(encoded, layout if codec == _SHUFFLED else None, level)
-    return (codec, frame) if len(frame) <= _WORTH_AUTO * encoded.nbytes else None
+    tries = [(chosen, _frame(encoded, chosen, level)) for chosen in _choose(memoryview(encoded.body), layout)]
+    if len(tries) == 2:
+        tries = tries[1:] if _is_better(len(tries[1][1]), len(tries[0][1]), encoded.nbytes) else tries[:1]
+    for chosen, frame in tries:
+        if len(frame) <= _WORTH_AUTO * encoded.nbytes:
+            return ("zstd" if chosen is None else _SHUFFLED), frame
+    return None
 
 
-def _choose(body: memoryview, layout: Layout | None) -> str | None:
-    """Return the codec that suits runs of bytes from all over a body, or None if none does."""
+def _choose(body: memoryview, layout: Layout | None) -> list[Layout | None]:
+    """Return how a body is to be packed, None being as it is, from what becomes of runs of its bytes.
+
+    That is in no way at all if it would save too little, and in two, to be compared, if a sample cannot tell.
+    """
     plain, shuffled = _try_on(body, layout, _RUN_NBYTES)
-    if min(plain, shuffled) <= _TINY:  # of next to nothing a short sample does not tell which is less
+    if layout is not None and min(plain, shuffled) <= _TINY:
+        if len(body) <= _BOTH_NBYTES:
+            return [None, layout]
+        # Of next to nothing, a short sample does not tell which is less.
         plain, shuffled = _try_on(body, layout, _LONG_RUN_NBYTES)
     if min(plain, shuffled) > _HOPELESS:
-        return None
+        return []
+    return [layout if _is_better(shuffled, plain, 1) else None]
+
+
+def _is_better(shuffled: float, plain: float, whole: float) -> bool:
     # What plain zstd makes next to nothing of, it also unpacks faster than shuffled bytes can be put back.
-    is_better = shuffled < (_MUCH_LESS if plain <= _TINY else 1) * plain
-    return _SHUFFLED if is_better else "zstd"
+    return shuffled < (_MUCH_LESS if plain <= _TINY * whole else 1) * plain
 
 
 def _try_on(body: memoryview, layout: Layout | None, run_nbytes: int) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from resultstore._data import Data, replace
 from resultstore._facts import PayloadFacts, ResultFacts
 from resultstore._settings import Compression
 from resultstore.formats.base import Buffer, Encoded, checksum
-from resultstore.formats.compression import SUFFIXES, compress
 from resultstore.formats.hashing import BESIDE_NBYTES, HashBeside, hash_of, idle_cores
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Leaf, Tree
@@ -44,14 +43,18 @@ def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed
     """Return a payload, compressed where that is asked for and pays; inline if it is small and may be."""
     encoded, facts, suffix = part.encoded, part.facts, part.encoded.suffix
     buffers: tuple[Buffer, ...] = (encoded.head, *encoded.pieces)
-    compressed = compress(encoded, compression) if compression is not None else None
-    if compressed is not None:
-        codec, frame = compressed
-        buffers, suffix = (frame,), suffix + SUFFIXES[codec]
-        facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=codec)
+    body_hash: bytes | None = part.body_hash
+    if compression is not None:
+        from resultstore.formats.compression import SUFFIXES, compress
+
+        compressed = compress(encoded, compression)
+        if compressed is not None:
+            codec, frame = compressed
+            buffers, suffix, body_hash = (frame,), suffix + SUFFIXES[codec], None
+            facts = replace(facts, nbytes=len(frame), checksum=checksum(b"", hash_of(frame)), codec=codec)
     if inline and facts.nbytes <= INLINE_NBYTES:
         return Packed((), suffix, replace(facts, inline=b"".join(buffers)))
-    return Packed(buffers, suffix, facts, part.body_hash if compressed is None else None, part.ticket)
+    return Packed(buffers, suffix, facts, body_hash, part.ticket)
 
 
 def prepare(tree: Tree, stage: Callable[[Encoded], str | None] | None = None) -> tuple[list[Part], ResultFacts]:

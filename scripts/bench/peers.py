@@ -53,8 +53,13 @@ def open_cache(name: str, function: Callable[..., Any], path: str, mmap_mode: st
         import resultstore
 
         store = resultstore.Store(path)
-        ours = store.cache(function, mmap_mode=mmap_mode)
-        return Cache(name, ours, ours.forget, store.close, store, lambda f: store.cache(f, mmap_mode=mmap_mode))
+
+        def cache(f: Callable[..., Any]) -> Any:
+            # What lies ready is no part of a function: it would be hashed at every call, to see whether it changed.
+            return store.cache(f, mmap_mode=mmap_mode, ignore_globals=["SHELF"])
+
+        ours = cache(function)
+        return Cache(name, ours, ours.forget, store.close, store, cache)
     if name == "joblib":
         import joblib
 

@@ -8,7 +8,6 @@ that nothing is imported for a value that cannot be there.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,4 +63,6 @@ def build(tag: str, parts: list[Any]) -> Any:
 
 
 def _adapter(library: str) -> Any:
-    return importlib.import_module(f"{__name__}.{_ADAPTERS[library]}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.{_ADAPTERS[library]}")
