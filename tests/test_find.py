@@ -305,7 +305,7 @@ def test_a_store_opened_twice_sees_itself(folder):
         (between(high=1), [0, 1]),
         (between(), list(range(10))),
         (between(5, 2), []),
-        (between(np.float64(3), np.int16(4)), [3, 4]),
+        (between(np.float64(3), float(np.int16(4))), [3, 4]),
     ],
 )
 def test_a_range_finds_the_numbers_in_it(store, sought, found):

@@ -128,6 +128,16 @@ def test_a_result_that_waits_is_a_hit(store):
     assert science.runs == []
 
 
+def test_what_waits_replaces_what_was_read(store):
+    """A result computed anew in a burst is what the next call gets, in this store and in another one."""
+    f = store.cache(science.table)
+    g = Store(store.location).cache(science.table)
+    for _ in range(100):
+        new = f.call(3, None)[0]  # without a seed
+        assert np.array_equal(f(3, None), new)
+        assert np.array_equal(g(3, None), new)
+
+
 def test_what_is_left_of_a_burst_is_written_without_being_asked_for(store, sql):
     """A moment after the last call another process sees all, though this one does nothing more."""
     f = store.cache(science.square)

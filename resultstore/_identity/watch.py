@@ -53,15 +53,19 @@ _changed: dict[tuple[int, str], _Changed] = {}
 
 def before_change(holder: Holder, name: str, value: Any) -> Any:
     """Return what a place held before the followed functions changed it themselves, else its value."""
-    running = _running.get((id(holder), name))
-    if running is not None and (running.place.is_written or running.place.value is value):
-        return running.place.before
-    changed = _changed.get((id(holder), name))
-    if changed is None or changed.now is not value:
-        return value
-    if changed.elements is not None and not _same(_elements(value), changed.elements):
-        return value  # somebody else has changed it since
-    return changed.before
+    place = (id(holder), name)
+    for _ in range(2):  # another thread's run may begin, and change it, between the two looks
+        running = _running.get(place)
+        if running is not None and (running.place.is_written or running.place.value is value):
+            return running.place.before
+        changed = _changed.get(place)
+        if (
+            changed is not None
+            and changed.now is value
+            and (changed.elements is None or _same(_elements(value), changed.elements))
+        ):
+            return changed.before
+    return value  # nobody has changed it, or somebody else has since
 
 
 class _Place(Data):
@@ -244,10 +248,18 @@ class Watch:
         if not self._places and not self._owners:
             return
         with _lock:
-            places = [self._left(place) for place in self._places]
+            try:
+                self._note_changes()
+            finally:  # afterwards, so that at no moment a change is nobody's
+                for place in self._places:
+                    self._leave(place)
+
+    def _note_changes(self) -> None:
         if len(_changed) > _MOST:  # of functions that are long gone, most likely
             _changed.clear()
-        for place in places:
+        for mine in self._places:
+            # As it was before the first of those that were under way together.
+            place = _running[id(mine.holder), mine.name].place
             holder, name, elements = place.holder, place.name, place.elements
             now = _present(holder, name)
             elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
@@ -263,13 +275,12 @@ class Watch:
                 elements_now = _elements(now) if isinstance(now, _CONTAINERS) else None
                 _changed[(id(holder), name)] = _Changed(holder, now, elements_now, MISSING)
 
-    def _left(self, place: _Place) -> _Place:
-        """Count a run less, and return the place as it was before the first of those that were under way together."""
+    def _leave(self, place: _Place) -> None:
+        """Count a run less."""
         running = _running[id(place.holder), place.name]
         running.count -= 1
         if not running.count:
             del _running[id(place.holder), place.name]
-        return running.place
 
 
 def _mark_of(holder: Holder, name: str) -> Any:

@@ -86,11 +86,11 @@ class Index:
 
     def fetch(self, key: bytes) -> CallRow | None:
         """Return the call with this key, by one SELECT, or by none if it was read and nobody has committed since."""
+        if key in self._waiting:
+            self.connections.before_query()
         recent = self._recent
         row = recent.get(key)
         if row is None:
-            if key in self._waiting:
-                self.connections.before_query()
             page = recent.page()
             rows = self.connections.rows(hot.FETCH, {"key": key})
             if rows:

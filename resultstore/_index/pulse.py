@@ -14,7 +14,7 @@ import os
 import stat
 import struct
 import sys
-from mmap import ACCESS_READ, mmap
+from typing import Any
 
 _COPY_NBYTES = 48
 _HEADER_NBYTES = 2 * _COPY_NBYTES
@@ -40,25 +40,32 @@ class Pulse:
         fd = os.open(path, _FLAGS)
         # The map keeps a descriptor of its own: this one must stay open as long.
         self._fd: int | None = fd
-        self._map: mmap | None = None
+        self._map: Any = None
+        from mmap import ACCESS_READ, mmap
+
         found = os.fstat(fd)
         if stat.S_ISREG(found.st_mode) and found.st_size >= _HEADER_NBYTES:
             self._map = mmap(fd, _HEADER_NBYTES, access=ACCESS_READ)
 
-    def now(self) -> State | None:
-        """Return the header as it is now; None while somebody writes it, or where there is none that we know."""
+    def _header(self) -> bytes:
         view = self._map
         if view is None:
-            return None
-        state = view[:_HEADER_NBYTES]
+            return b""
+        try:
+            return bytes(view[:_HEADER_NBYTES])
+        except ValueError:  # another thread has just closed it
+            return b""
+
+    def now(self) -> State | None:
+        """Return the header as it is now; None while somebody writes it, or where there is none that we know."""
+        state = self._header()
         half = state[:_COPY_NBYTES]
         known = half == state[_COPY_NBYTES:] and half.startswith(_VERSION) and half[_INITIALISED_AT]
         return state if known else None
 
     def is_at(self, state: State) -> bool:
         """Say whether nothing was committed since a state."""
-        view = self._map
-        return view is not None and view[:_HEADER_NBYTES] == state
+        return self._header() == state
 
     def close(self) -> None:
         """Let the file go. No connection of this process may be using it."""

@@ -9,13 +9,10 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from resultstore.blobs.base import BEGINNING, BlobState, Buffer, Mapped, is_name
 from resultstore.errors import DamagedError
-
-if TYPE_CHECKING:
-    pass
 
 try:
     import fcntl
