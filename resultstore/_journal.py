@@ -9,12 +9,13 @@ key, function, arguments, the result's skeleton, its leaves' facts, and small le
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from resultstore._data import Data
-from resultstore._facts import CallFacts
+from resultstore._facts import CallFacts, PayloadFacts
 
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
@@ -83,23 +84,16 @@ def _record(call: CallFacts) -> dict[str, Any]:
     # Without the sources of the function and its helpers, which would be many times the rest of a line.
     record = {**vars(call), "function": function}
     del record["children"]
-    return _plain(record)  # type: ignore[no-any-return]
+    return record
 
 
 def _plain(part: Any) -> Any:
-    """Return a value that JSON takes: digests in hex, payload bytes in base64."""
+    """Return what JSON takes for what it does not: facts by name, digests in hex, payload bytes in base64."""
+    if isinstance(part, PayloadFacts):
+        return vars(part) if part.inline is None else {**vars(part), "inline": _base64(part.inline)}
     if isinstance(part, Data):
-        part = vars(part)
-    if isinstance(part, dict):
-        return {
-            name: _base64(value) if name == "inline" and value is not None else _plain(value)
-            for name, value in part.items()
-        }
-    if isinstance(part, (list, tuple)):
-        return [_plain(value) for value in part]
-    if isinstance(part, (bytes, memoryview)):
-        return bytes(part).hex()
-    return part
+        return vars(part)
+    return bytes(part).hex()
 
 
 def _base64(data: bytes) -> str:
@@ -108,11 +102,17 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode()
 
 
-def _line(record: dict[str, Any]) -> bytes:
-    import binascii
+@functools.cache
+def _encoder() -> Any:
     import json
 
-    text = json.dumps(record, separators=(",", ":")).encode("ascii")
+    return json.JSONEncoder(separators=(",", ":"), default=_plain)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    import binascii
+
+    text = _encoder().encode(record).encode("ascii")
     return b"\n%08x %s\n" % (binascii.crc32(text), text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import stat
 import sys
@@ -214,6 +213,8 @@ class LocalBlob:
             done = max(done - len(part), 0)
 
     def _fill(self, view: memoryview) -> None:
+        import io
+
         with io.FileIO(self.fd, closefd=False) as file:
             done = 0
             while done < len(view):

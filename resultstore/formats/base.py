@@ -14,11 +14,12 @@ from blake3 import blake3
 
 from resultstore._data import Data
 from resultstore._facts import PayloadFacts
-from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
 
 if TYPE_CHECKING:
     import mmap
+
+    from resultstore._identity.maps import Whole
 
 Buffer = bytes | bytearray | memoryview
 WORTH_NBYTES = 512

@@ -159,7 +159,18 @@ def _has_metadata(dtype: np.dtype[Any]) -> bool:
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> bytes:
-    facts = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": order == "F", "shape": shape}
+    if dtype.names is None:  # then the text says all: metadata and subarrays do not come here
+        return _plain_header(dtype.str, shape, order)
+    return _make_header(npy_format.dtype_to_descr(dtype), shape, order)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_header(text: str, shape: tuple[int, ...], order: str) -> bytes:
+    return _make_header(text, shape, order)
+
+
+def _make_header(descr: Any, shape: tuple[int, ...], order: str) -> bytes:
+    facts = {"descr": descr, "fortran_order": order == "F", "shape": shape}
     out = io.BytesIO()
     try:
         npy_format.write_array_header_1_0(out, facts)
