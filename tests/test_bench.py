@@ -70,3 +70,15 @@ def test_the_page_of_compression_has_all_rows():
     words = [sys.executable, str(BENCH / "compression.py"), "--tiny"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of((BENCH / "compression.md").read_text())
+
+
+def test_the_picture_of_growth_shows_what_the_page_says(monkeypatch):
+    """The curves are read from the page: three sizes of store for us, each in a panel that the picture has."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    curves = importlib.import_module("curves")
+    found = curves.curves_of((BENCH / "bench.md").read_text())
+    assert set(found) == set(curves.PANELS)
+    for panel in curves.PANELS:
+        assert [count for count, _ in found[panel]["resultstore"]] == [10_000, 100_000, 1_000_000]
+    picture = (BENCH / "growth.svg").read_text()
+    assert all(panel.split(",")[0].split("(")[0] in picture for panel in curves.PANELS)

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import arrays
 import calls
+import curves
 import growth
 import page
 import starts
@@ -101,6 +102,8 @@ def main() -> None:
     print(text)
     if options.write:
         page.write(options.write, text)
+    if options.write == page.PAGE:
+        curves.draw()
 
 
 if __name__ == "__main__":
