@@ -22,7 +22,16 @@ CHAPTER = "Stores that grow"
 FIND = "one SELECT by argument"
 JOBLIB_CALLS = 10_000  # a call is a directory with two files: more take minutes to make and to remove
 FEW = 1_000  # real calls in a store of copied rows
-KINDS = ("hit", "miss", "open and first hit, fresh process", "find(f, x=...).first()")
+KINDS = (
+    "hit",
+    "miss",
+    "open and first hit, fresh process",
+    "find(f, x=...).first()",
+    "find(f, x=between(...)).first()",
+    "evict 10 %",
+)
+DELETE = "one DELETE of the oldest"
+EVICTIONS = 3  # of a tenth of what is left, in each store
 BYTES, INODES = "disk, bytes per small call", "disk, inodes per small call"
 
 
@@ -115,12 +124,38 @@ def measure_store(plan: Plan, names: Sequence[str], count: int) -> list[Row]:
             cache.close()
         usage = {name: usage_of(path) for name, path in paths.items() if name in peers.NAMES}
         found.append(Row(names[2], measure(openings(paths, xs[0]), plan.process_rounds), (SQLITE,)))
-        found.append(Row(names[3], measure(find_contenders(cached, rows, xs), plan.rounds), (FIND,)))
+        found.append(Row(names[3], measure(find_contenders(cached, rows, xs, width=None), plan.rounds), (FIND,)))
+        found.append(Row(names[4], measure(find_contenders(cached, rows, xs, width=10), plan.rounds), (FIND,)))
         calls = count + 1 + plan.rounds * MISSES  # are in the store by now
-        for i, name in enumerate(names[4:]):
+        evicting = [*map(evictor, (c for c in cached if c.name != "joblib")), Contender(DELETE, partial(delete, rows))]
+        found.append(Row(names[5], measure(evicting, EVICTIONS), (DELETE,)))
+        for i, name in enumerate(names[len(KINDS) :]):
             figures = {who: [Sample(used[i] / calls, used[i] / calls)] for who, used in usage.items()}
             found.append(Row(name, figures, unit=("B", "inodes")[i]))
         return found
+
+
+def evictor(cache: peers.Cache) -> Contender:
+    """Return who removes a tenth of its calls: we evict the least recently used, diskcache expires its oldest."""
+    if cache.name == peers.OURS:
+
+        def evict() -> Sample:
+            kept = cache.owner.stats().by_function[cache.function.name].calls * 9 // 10
+            return time_calls(partial(cache.owner.reduce_size, items_limit=kept), [()])
+
+        return Contender(cache.name, evict)
+
+    def expire() -> Sample:
+        oldest = "SELECT rowid FROM Cache ORDER BY rowid LIMIT ?"
+        cache.owner._sql(f"UPDATE Cache SET expire_time = 1 WHERE rowid IN ({oldest})", (len(cache.owner) // 10,))
+        return time_calls(cache.owner.expire, [()])
+
+    return Contender(cache.name, expire)
+
+
+def delete(rows: peers.Rows) -> Sample:
+    """Time the removal of a tenth of the rows."""
+    return time_calls(partial(rows.delete_oldest, rows.count() // 10), [()])
 
 
 def hit_contenders(cached: list[peers.Cache], rows: peers.Rows, xs: Sequence[int]) -> list[Contender]:
@@ -136,21 +171,28 @@ def miss_contenders(cached: list[peers.Cache], rows: peers.Rows) -> list[Contend
     return [*contenders, misses(INSERT, rows.insert, MISSES, make_half, stores=False)]
 
 
-def find_contenders(cached: list[peers.Cache], rows: peers.Rows, xs: Sequence[int]) -> list[Contender]:
-    """Return who finds a call by its argument: joblib and diskcache would read all they have."""
+def find_contenders(
+    cached: list[peers.Cache], rows: peers.Rows, xs: Sequence[int], *, width: int | None
+) -> list[Contender]:
+    """Return who finds a call by its argument, or the newest in a range: the others would read all they have."""
+    from resultstore import between
+
     (ours,) = (c for c in cached if c.name == peers.OURS)
 
-    def find(x: int) -> Any:
-        return ours.owner.find(ours.function, x=x).first().load()
-
     def find_only(x: int) -> Any:
-        return ours.owner.find(ours.function, x=x).first()
+        return ours.owner.find(ours.function, x=x if width is None else between(x - width, x)).first()
+
+    def find(x: int) -> Any:
+        return find_only(x).load()
+
+    def find_row(x: int) -> Any:
+        return rows.find(x) if width is None else rows.find_between(x - width, x)
 
     once = time_calls(find, [(xs[0],)])
     calls = [(x,) for x in itertools.islice(xs, max(1, min(50, int(0.2 / once.wall))))]
     if [find(*call) for call in calls] != [x * 0.5 for (x,) in calls]:
         fail("find finds other calls than those that were asked for")
-    return [hits(peers.OURS, find_only, calls), hits(FIND, rows.find, calls)]
+    return [hits(peers.OURS, find_only, calls), hits(FIND, find_row, calls)]
 
 
 def usage_of(path: str) -> tuple[int, int]:

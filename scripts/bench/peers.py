@@ -137,6 +137,20 @@ class Rows:
         """Find a row by its argument."""
         return self._connection.execute("SELECT * FROM result WHERE x = ?", (x,)).fetchone()
 
+    def find_between(self, low: int, high: int) -> Any:
+        """Find the latest row with an argument in a range."""
+        return self._connection.execute(
+            "SELECT * FROM result WHERE x BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (low, high)
+        ).fetchone()
+
+    def count(self) -> int:
+        """Count the rows."""
+        return int(self._connection.execute("SELECT count(*) FROM result").fetchone()[0])
+
+    def delete_oldest(self, count: int) -> None:
+        """Delete so many of the oldest rows."""
+        self._connection.execute("DELETE FROM result WHERE id IN (SELECT id FROM result ORDER BY id LIMIT ?)", (count,))
+
     def insert(self, x: int) -> None:
         """Write one row, and commit."""
         self._connection.execute("INSERT INTO result (key, x, value) VALUES (?, ?, ?)", (key_of(x), x, x * 0.5))
