@@ -1,0 +1,295 @@
+"""What the two shortcuts, rows that are remembered and results that wait, must not cost: each test is a way they could lie."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from resultstore import Store
+from resultstore._waiting import Waiting
+from tests import science
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there each hit runs its SELECT")
+
+
+def warmed(store, f, *args):
+    """Call until the row is remembered."""
+    for _ in range(30):
+        value = f(*args)
+    assert store._vault.index._recent.current is not None
+    return value
+
+
+def in_burst(f, count=40):
+    """Make short calls until a burst is on."""
+    for i in range(count):
+        f(1_000_000 + i)
+
+
+def run(code, *args):
+    """Run a program in a process of its own; return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)], check=True, cwd=ROOT, capture_output=True, text=True
+    ).stdout
+
+
+def locks(path):
+    """Return the POSIX locks that this process holds on a file."""
+    inode = os.stat(path).st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line for line in lines if f" {os.getpid()} " in line and f":{inode} " in line]
+
+
+def test_a_refreshed_result_is_given_though_it_waits(store):
+    """A refresh in a burst replaces what was remembered: the next hit is the new result."""
+    science.runs.clear()
+    f, g = store.cache(science.count_runs), store.cache(science.square)
+    warmed(store, f, 1)
+    in_burst(g)
+    latest = f.refresh(1)
+    assert f(1) == latest
+
+
+def test_a_refresh_is_seen_by_another_process_at_once(store, folder):
+    """A result that takes another's place never waits: elsewhere the old one would be given meanwhile."""
+    science.runs.clear()
+    f, g = store.cache(science.count_runs), store.cache(science.square)
+    f(1)
+    in_burst(g)
+    g(5)
+    latest = f.refresh(1)
+    connection = sqlite3.connect(folder / "index.sqlite")
+    found = connection.execute(
+        "SELECT integer FROM call JOIN function_version v ON v.id = version_id JOIN function ON function.id = function_id WHERE function.name LIKE '%count_runs'"
+    ).fetchall()
+    connection.close()
+    assert found == [(latest,)]
+
+
+def test_every_refresh_counts(store):
+    """One call refreshed again and again in a burst is as many misses, and as many past computations."""
+    f = store.cache(science.square)
+    for _ in range(200):
+        f.refresh(1)
+    assert store.stats().by_function[f.name].misses == 200
+
+
+def test_an_evicted_result_is_computed_once(store):
+    """That a call has no result is not remembered: what is computed for it in a burst is a hit at once."""
+    f, g = store.cache(science.square), store.cache(science.identity)
+    f(1)
+    store.reduce_size(items_limit=0)
+    g(0), g(0), g(0), g(0), g(0)
+    f.check_call_in_cache(1)
+    in_burst(g)
+    science.runs.clear()
+    for _ in range(20):
+        assert f(1) == 1
+    assert science.runs == [1]
+
+
+def test_a_result_that_is_outdated_is_computed_once(store):
+    """What takes the place of a result beyond its ttl is a hit at once, also in a burst."""
+    f, g = store.cache(science.square, ttl=0.3), store.cache(science.identity)
+    warmed(store, f, 1)
+    time.sleep(0.3)
+    in_burst(g)
+    science.runs.clear()
+    for _ in range(20):
+        f(1)
+    assert len(science.runs) == 1
+
+
+def test_two_stores_and_a_directory_that_is_replaced(folder):
+    """What was read of an index that is gone counts no more once a new one was begun, whoever keeps the old one open."""
+    science.runs.clear()
+    a, b = Store(folder), Store(folder)
+    f, g = a.cache(science.count_runs), b.cache(science.count_runs)
+    warmed(a, f, 1), warmed(b, g, 1)
+    shutil.rmtree(folder)
+    latest = f.refresh(1)
+    assert f(1) == latest
+    a.close(), b.close()
+
+
+def test_a_closed_store_remembers_nothing(folder):
+    """After closing, the index that lies there now is read, though another store keeps the old one open."""
+    science.runs.clear()
+    a, b = Store(folder), Store(folder)
+    f, g = a.cache(science.count_runs), b.cache(science.count_runs)
+    warmed(a, f, 1), warmed(b, g, 1)
+    a.close()
+    shutil.rmtree(folder)
+    count = len(science.runs)
+    f(1)
+    assert len(science.runs) == count + 1
+    a.close(), b.close()
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="looks at the kernel's list of locks")
+def test_a_program_that_reads_the_index_beside_us_keeps_its_locks(folder):
+    """Closing a store takes no lock from a connection that somebody opened by sqlite3 in this process."""
+    store = Store(folder)
+    warmed(store, store.cache(science.square), 2)
+    foreign = sqlite3.connect(folder / "index.sqlite")
+    cursor = foreign.execute("SELECT * FROM argument UNION ALL SELECT * FROM argument")
+    cursor.fetchone()
+    shm = folder / "index.sqlite-shm"
+    before = len(locks(shm))
+    assert before
+    store.close()
+    assert locks(shm)
+    foreign.close()
+
+
+def test_hits_while_another_thread_closes(store, recwarn):
+    """Closing in one thread is no fault for another one that hits."""
+    f = store.cache(science.square)
+    warmed(store, f, 2)
+    science.runs.clear()
+    stop = threading.Event()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def read() -> None:
+        while not stop.is_set():
+            f(2)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            store.close()
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert science.runs == []
+    assert [str(w.message) for w in recwarn] == []
+
+
+def test_the_files_of_closed_stores_are_closed(tmp_path):
+    """A process that opens many stores, one after another, keeps no file of theirs."""
+
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    for i in range(3):
+        with Store(tmp_path / str(i)) as store:
+            f = store.cache(science.square)
+            warmed(store, f, 2)
+        with Store(tmp_path / str(i)) as store:
+            f = store.cache(science.square)
+            warmed(store, f, 2)
+    before = count()
+    for i in range(20):
+        with Store(tmp_path / str(i)) as store:
+            f = store.cache(science.square)
+            warmed(store, f, 2)
+        with Store(tmp_path / str(i)) as store:
+            f = store.cache(science.square)
+            warmed(store, f, 2)
+    assert count() <= before + 1
+
+
+def test_an_index_that_is_a_link(folder, tmp_path):
+    """Where the index is a symbolic link, its log lies beside the real file; a stale -shm beside the link says nothing."""
+    with Store(folder) as store:
+        store.cache(science.count_runs)(1)
+        warmed(store, store.cache(science.count_runs), 1)
+        shutil.copy(folder / "index.sqlite-shm", tmp_path / "stale")
+    (tmp_path / "elsewhere").mkdir()
+    os.rename(folder / "index.sqlite", tmp_path / "elsewhere" / "real.sqlite")
+    os.symlink(tmp_path / "elsewhere" / "real.sqlite", folder / "index.sqlite")
+    shutil.copy(tmp_path / "stale", folder / "index.sqlite-shm")
+    with Store(folder) as store:
+        f = store.cache(science.count_runs)
+        f(1)
+        for _ in range(30):
+            f(1)
+        run(
+            "import sys; from resultstore import Store; from tests import science; s = Store(sys.argv[1]); s.cache(science.count_runs).forget(1); s.close()",
+            folder,
+        )
+        science.runs.clear()
+        f(1)
+        assert len(science.runs) == 1
+
+
+def test_a_path_through_a_link_is_the_same_place(folder, tmp_path):
+    """Two stores of one directory under two names see each other's results that wait."""
+    with Store(folder) as store:
+        f = store.cache(science.square)
+        f(0)
+        os.symlink(folder, tmp_path / "link")
+        other = Store(tmp_path / "link")
+        g = other.cache(science.square)
+        in_burst(f)
+        for i in range(100):
+            f(i)
+            science.runs.clear()
+            assert g(i) == i * i
+            assert science.runs == []
+        other.close()
+
+
+def test_results_wait_no_longer_for_a_fork(store):
+    """A result that came while a fork was on is written soon, though nothing else happens."""
+    waiting = Waiting()
+
+    class Keeper:
+        written = 0
+
+        def write(self):
+            self.written += len(waiting.take())
+
+    keeper = Keeper()
+
+    class Call:
+        key = b"k"
+
+    waiting.stop()
+    waiting.add(Call(), 1, 100, keeper.write)
+    waiting.resume()
+    deadline = time.monotonic() + 5
+    while not keeper.written and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert keeper.written == 1
+
+
+NO_THREADS = """
+import sys, threading, warnings, os
+from resultstore import Store
+from tests import science
+store = Store(sys.argv[1])
+f = store.cache(science.square)
+f(0)
+warnings.simplefilter("error")
+threading.stack_size(1 << 46)
+for i in range(200):
+    f(i)
+pid = os.fork()
+if not pid: os._exit(0)
+os.waitpid(pid, 0)
+for i in range(200):
+    f(i)
+print(len(store.find(f)), len(science.runs))
+"""
+
+
+def test_where_no_thread_can_be_started_results_are_written_at_once(folder):
+    """A process that may have no more threads stores all the same, and tells nothing."""
+    out = subprocess.run(
+        [sys.executable, "-c", NO_THREADS, folder], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (out.stdout, out.stderr) == ("200 200\n", "")
