@@ -69,6 +69,7 @@ class Keeper:
         self._is_at_it = 0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
+        self.waiting.join(self.write_waiting)
         self.waiting.budgets.add(None if limit is None else (limit, index.queue.policy))
 
     def refuse(self, computed: Computed, note: str) -> None:
@@ -220,7 +221,7 @@ class Keeper:
         call = self._stored_call(computed, parts, [payload.facts for payload in packed], result, note)
         nbytes = _RECORD_NBYTES + sum(part.facts.nbytes for part in parts) + len(result.text or "")
         most_nbytes = _WAITING_NBYTES if self._limit is None else min(_WAITING_NBYTES, self._limit // 50)
-        if self.waiting.add(call, nbytes, most_nbytes, self.write_waiting):
+        if self.waiting.add(call, nbytes, most_nbytes):
             self.write_waiting()
 
     def write_waiting(self) -> None:

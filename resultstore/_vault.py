@@ -356,7 +356,9 @@ class Vault(Dropping):
         if sys is None or sys.is_finalizing() or self._process != os.getpid():  # type: ignore[redundant-expr]
             return
         with contextlib.suppress(Exception):
-            deadline = time.monotonic() + _DROP_WAIT_S
+            # Another store at this place writes the rest; it may be at it, in this very thread.
+            is_shared = self._keeper.waiting.leave(self._keeper.write_waiting)
+            deadline = time.monotonic() + (0 if is_shared else _DROP_WAIT_S)
             while not self._write_before_end() and time.monotonic() < deadline:
                 time.sleep(_DROP_PAUSE_S)
             with _lifetime.opening:

@@ -33,7 +33,17 @@ class Waiting:
     def __init__(self) -> None:
         self.budgets: set[object] = set()
         """The limits of the stores that share this: with unlike ones nothing waits, for any of them may write it."""
+        self._writers: list[weakref.WeakMethod[Callable[[], None]]] = []
         self.renew()
+
+    def join(self, write: Callable[[], None]) -> None:
+        """Let a store write what waits; it is not kept alive by that."""
+        self._writers.append(weakref.WeakMethod(write))
+
+    def leave(self, write: Callable[[], None]) -> bool:
+        """Let a store write no more; say whether another one will."""
+        self._writers = [ref for ref in self._writers if ref() not in (None, write)]
+        return bool(self._writers)
 
     def renew(self) -> None:
         """Begin anew in a forked child: what waits is the parent's to write, and its thread is not here."""
@@ -49,7 +59,6 @@ class Waiting:
         self._is_daemon = False
         self._thread: threading.Thread | None = None
         self._stopped = False
-        self._write: Callable[[], Callable[[], None] | None] = lambda: None
 
     def __bool__(self) -> bool:
         return bool(self._calls or self._writing)
@@ -68,15 +77,14 @@ class Waiting:
         """Note when a result was kept: what keeping takes, on a busy machine, is no pause between two calls."""
         self._last = time.monotonic()
 
-    def add(self, call: CallFacts, nbytes: int, most_nbytes: int, write: Callable[[], None]) -> bool:
-        """Let a result wait, for ``write`` to write it; say whether it is time to do so."""
+    def add(self, call: CallFacts, nbytes: int, most_nbytes: int) -> bool:
+        """Let a result wait; say whether it is time to write."""
         now = time.monotonic()
         with self._lock:
             is_due = False
             if not self._calls:
                 self._since = now
                 is_due = not self._watch()
-            self._write = weakref.WeakMethod(write)
             earlier = self._calls.pop(call.key, None)
             if earlier is not None:  # threads have computed it at once: each counts
                 self._earlier.append(earlier)
@@ -141,8 +149,8 @@ class Waiting:
                 if wait_s > 0:
                     self._changed.wait(wait_s)
                 due = bool(self._calls) and time.monotonic() - self._since >= 2 * MOST_S
-                write = self._write()
-                if due and write is None:  # its store is gone; if there is another one, that writes the rest
+                write = next((write for ref in self._writers if (write := ref()) is not None), None)
+                if due and write is None:  # the store is gone
                     self._thread = None
                     return
             if due and write is not None:

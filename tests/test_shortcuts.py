@@ -259,7 +259,8 @@ def test_results_wait_no_longer_for_a_fork(store):
         key = b"k"
 
     waiting.stop()
-    waiting.add(Call(), 1, 100, keeper.write)
+    waiting.join(keeper.write)
+    waiting.add(Call(), 1, 100)
     waiting.resume()
     deadline = time.monotonic() + 5
     while not keeper.written and time.monotonic() < deadline:
@@ -293,3 +294,138 @@ def test_where_no_thread_can_be_started_results_are_written_at_once(folder):
         [sys.executable, "-c", NO_THREADS, folder], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (out.stdout, out.stderr) == ("200 200\n", "")
+
+
+def test_a_store_that_is_dropped_leaves_what_waits_to_another_one(store, folder, recwarn):
+    """The collector may drop a store while its own thread writes by another one: nothing is lost, nobody waits."""
+    f = store.cache(science.identity)
+    f(0)
+    dropped = Store(folder)
+    g = dropped.cache(science.square)
+    in_burst(g)
+    waiting = dropped._vault._keeper.waiting
+    waiting._watch = lambda: True  # nobody writes what is left
+    made = 40
+    while not waiting:
+        g(made)
+        made += 1
+    with store._vault.gate.held(1):
+        del g, dropped
+    assert waiting
+    assert len(store.find("tests.science.square")) == made
+    assert [str(w.message) for w in recwarn] == []
+
+
+def test_a_limit_holds_though_another_store_has_none(folder):
+    """Results that wait are never written by a store that knows nothing of the limit."""
+    with Store(folder, size_limit="1 MB") as limited, Store(folder) as other:
+        f = limited.cache(science.identity)
+        for i in range(5000):
+            f("x" * 300 + str(i))
+            if i % 20 == 0:
+                other.find().first()
+        assert limited.stats().nbytes <= 1_000_000
+
+
+LATE = """
+import atexit, sys
+def late():
+    for i in range(300):
+        f(i)
+atexit.register(late)
+from resultstore import Store
+from tests import science
+store = Store(sys.argv[1])
+f = store.cache(science.square)
+f(-1)
+"""
+
+
+def test_calls_at_the_very_end_are_stored(folder):
+    """A burst in a handler that runs after ours, when the process ends, is stored as well."""
+    run(LATE, folder)
+    with Store(folder) as store:
+        assert len(store.find()) == 301
+
+
+SENT = """
+import multiprocessing, sys
+from resultstore import Store
+runs = []
+store = Store(sys.argv[1])
+@store.cache
+def square(x):
+    runs.append(x)
+    return x * x
+def ask(function, x):
+    before = len(runs)
+    return function(x), len(runs) - before
+def main():
+    square(-1)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply(ask, (square, -1))
+        for i in range(300):
+            square(i)
+            if i % 25 == 24:
+                print(pool.apply(ask, (square, i)) == (i * i, 0), end=" ")
+"""
+
+
+@pytest.mark.parametrize("place", ["script", "module"])
+def test_a_function_that_is_sent_writes_first_what_waits(folder, tmp_path, place):
+    """A worker that runs already and is given the function hits what its sender has just computed."""
+    (tmp_path / "sent.py").write_text(SENT)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import sent; sent.main()"
+    assert run(code if place == "module" else SENT + "main()", folder).split() == ["True"] * 12
+
+
+def test_a_nested_call_that_is_refreshed_keeps_its_children(store, sql):
+    """A result of a burst is written after the calls that it made, also where it takes another's place."""
+    square = store.cache(science.square)
+
+    @store.cache
+    def outer(x):
+        return square(x) + square(x + 1000)
+
+    for i in range(100):
+        outer(i)
+        outer.refresh(i)
+    assert len(store.find(outer)) == 100
+    assert sql("SELECT count(*) FROM nesting") == [(200,)]
+
+
+TOLD = """
+import sys, time, warnings
+warnings.simplefilter("error")
+from resultstore import Store
+from tests import science
+import sqlite3
+store = Store(sys.argv[1])
+f = store.cache(science.square)
+for i in range(300):
+    f(i)
+time.sleep(0.5)
+real = store._vault.index.add
+def full(*args, **kwargs):
+    raise sqlite3.OperationalError("database or disk is full")
+for i in range(40):
+    f(1000 + i)
+store._vault.index.add = full
+waiting = store._vault._keeper.waiting
+while not waiting:
+    i += 1
+    f(1000 + i)
+time.sleep(0.5)
+assert not waiting
+store._vault.index.add = real
+for k in range(200):
+    f(5000 + k)
+time.sleep(0.5)
+assert not waiting and waiting._thread is None
+print("good")
+"""
+
+
+def test_a_fault_that_is_an_error_costs_no_later_result(folder):
+    """Where warnings are errors, one that strikes the writing thread ends it, and the next burst starts another."""
+    assert run(TOLD, folder) == "good\n"
