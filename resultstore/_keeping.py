@@ -252,10 +252,18 @@ class Keeper:
             calls = calls or waiting.take()
             for name in {call.function.name for call in calls}:
                 self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
+        except BaseException:  # an interrupt, of a process that may go on
+            if calls and not self._is_written(calls[-1]):
+                waiting.put_back(calls)
+            raise
         finally:
             self._is_at_it = 0
             waiting.written(calls)
         return True
+
+    def _is_written(self, call: CallFacts) -> bool:
+        row = self._index.fetch(call.key)
+        return row is not None and row.created_at == call.created_at
 
     def _stored_call(
         self,

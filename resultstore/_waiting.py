@@ -109,6 +109,13 @@ class Waiting:
             self._lock.release()
         return [*earlier, *calls.values()]
 
+    def put_back(self, calls: Sequence[CallFacts]) -> None:
+        """Let calls wait on that were taken: somebody interrupted their being written."""
+        with self._lock:
+            self._earlier += [call for call in calls if call.key in self._calls]
+            self._calls = {call.key: call for call in calls} | self._calls
+            self._watch()
+
     def written(self, calls: Sequence[CallFacts]) -> None:
         """Say that calls are in the index now, or lost."""
         for call in calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from resultstore import Store
+from resultstore._locks import Gate
 from resultstore._waiting import Waiting
 from tests import science
 
@@ -429,3 +431,72 @@ print("good")
 def test_a_fault_that_is_an_error_costs_no_later_result(folder):
     """Where warnings are errors, one that strikes the writing thread ends it, and the next burst starts another."""
     assert run(TOLD, folder) == "good\n"
+
+
+def test_an_interrupt_leaves_the_gate_open(tmp_path):
+    """One that strikes just after a thread has taken the gate keeps others out no longer than to its next write."""
+    gate = Gate(str(tmp_path))
+    text, first = inspect.getsourcelines(Gate.held.__wrapped__)
+    struck = first + next(i for i, line in enumerate(text) if line.strip() == "try:")
+
+    def use() -> None:
+        with gate.held(1):
+            pass
+
+    def trace(frame, event, arg):
+        if frame.f_code is Gate.held.__wrapped__.__code__ and event == "line" and frame.f_lineno == struck:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            use()
+    finally:
+        sys.settrace(before)
+    use()
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert gate.pause(0)
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(gate.pause(0)))
+    thread.start()
+    thread.join()
+    assert taken == [False]
+
+
+INTERRUPTED = """
+import signal, sys, threading, time
+from resultstore import Store
+from tests import science
+store = Store(sys.argv[1])
+f = store.cache(science.square)
+f(-1)
+real = store._vault._room.make
+def interrupted(incoming):
+    store._vault._room.make = real
+    raise KeyboardInterrupt
+made = 0
+for _ in range(20):
+    store._vault._room.make = real
+    for i in range(40):
+        f(made)
+        made += 1
+    store._vault._room.make = interrupted
+    try:
+        while store._vault._room.make is interrupted:
+            f(made)
+            made += 1
+    except KeyboardInterrupt:
+        pass
+print(len(store.find(f)), len(science.runs), store.stats().by_function[f.name].misses)
+"""
+
+
+def test_an_interrupt_loses_nothing_that_waits(folder):
+    """Ctrl-C while results are written, in a process that goes on, leaves them waiting."""
+    stored, runs, misses = run(INTERRUPTED, folder).split()
+    assert stored == misses
+    assert int(stored) >= int(runs) - 1
