@@ -107,7 +107,7 @@ def _check_hit(
         return stored
     if differs is None:
         return stored
-    result, _ = vault.keep(computed, result, options)
+    result, _ = vault.keep(computed, result, options, at_once=True)
     _tell_differs(vault, function, arguments, differs, "; the new result has taken the old one's place")
     return result
 

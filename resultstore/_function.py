@@ -157,7 +157,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
                     break
             else:
                 logger.debug("miss %s", self._identity.name)
-                return self._compute(vault, call, args, kwargs).value  # type: ignore[no-any-return]
+                return self._compute(vault, call, args, kwargs, row is not None).value  # type: ignore[no-any-return]
         logger.debug("hit %s", self._identity.name)
         if level:
             self._progress.loading(began)
@@ -211,8 +211,8 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
 
-    def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any) -> Outcome:
-        """Run the function and keep its result."""
+    def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool) -> Outcome:
+        """Run the function and keep its result, at once if it takes the place of one that is stored."""
         try:
             call = self._proven(vault, call)
             arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
@@ -224,7 +224,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             vault.refuse_moved(computed)
             value, stored = result, False
         else:
-            value, stored = vault.keep(computed, result, self._options)
+            value, stored = vault.keep(computed, result, self._options, at_once=replaces)
         self._progress.called(computed.duration)
         if self._options.check_arguments:
             from resultstore._checking import tell_changed
@@ -282,7 +282,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         if call is None:
             return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
-        return self._compute(vault, call, args, kwargs)
+        return self._compute(vault, call, args, kwargs, True)
 
     def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
         """Call the function, and say once why nothing is stored."""

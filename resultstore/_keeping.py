@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from resultstore import _lifetime
 from resultstore._data import replace
 from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts, RunFacts
 from resultstore._index.index import CallRow, Index, PayloadGone
@@ -17,18 +18,20 @@ from resultstore._settings import CallOptions
 from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore.blobs.base import Blobs, new_name
+from resultstore.errors import BusyError
 from resultstore.eviction import Budget
 from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Tree
 
-Writing = Callable[[], contextlib.AbstractContextManager[None]]
-"""Holds the write gate of an existing place."""
+Writing = Callable[..., contextlib.AbstractContextManager[None]]
+"""Holds the write gate of an existing place, waiting for it as long as it says, or as it is told."""
 
 
 _RECORD_NBYTES = 500
 _WAITING_NBYTES = 1_000_000
+_LOCK_WAIT_S = 1.0
 
 
 class TooLargeError(Exception):
@@ -66,6 +69,8 @@ class Keeper:
         self._is_at_it = 0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
+        self.waiting.join(self.write_waiting)
+        self.waiting.budgets.add(None if limit is None else (limit, index.queue.policy))
 
     def refuse(self, computed: Computed, note: str) -> None:
         """Record that a call was computed and is not stored."""
@@ -114,8 +119,10 @@ class Keeper:
         result: ResultFacts,
         options: CallOptions,
         note: str | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """Store a result, with a note for people.
+        """Store a result, with a note for people; ``at_once`` where it takes the place of one that counts.
 
         Raises
         ------
@@ -126,11 +133,11 @@ class Keeper:
         """
         try:
             try:
-                self._keep(computed, parts, result, options, note, lean=True)
+                self._keep(computed, parts, result, options, note, lean=True, at_once=at_once)
             except PayloadGone:
                 self._discard_staged(parts)  # some may have been published, and deleted again
                 parts = [replace(part, ticket=None) for part in parts]
-                self._keep(computed, parts, result, options, note, lean=False)
+                self._keep(computed, parts, result, options, note, lean=False, at_once=True)
         finally:
             self._discard_staged(parts)
             self.waiting.kept()
@@ -144,6 +151,7 @@ class Keeper:
         note: str | None,
         *,
         lean: bool,
+        at_once: bool,
     ) -> None:
         stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
@@ -151,6 +159,9 @@ class Keeper:
         _check_size(nbytes, self._limit, options)
         if (
             self.waiting.is_burst()
+            and not at_once
+            and len(self.waiting.budgets) == 1
+            and not _lifetime.is_over
             and computed.duration <= LONGEST_S
             and options.size_limit is None
             and all(p.facts.inline is not None for p in packed)
@@ -210,31 +221,49 @@ class Keeper:
         call = self._stored_call(computed, parts, [payload.facts for payload in packed], result, note)
         nbytes = _RECORD_NBYTES + sum(part.facts.nbytes for part in parts) + len(result.text or "")
         most_nbytes = _WAITING_NBYTES if self._limit is None else min(_WAITING_NBYTES, self._limit // 50)
-        if self.waiting.add(call, nbytes, most_nbytes, self.write_waiting):
+        if self.waiting.add(call, nbytes, most_nbytes):
             self.write_waiting()
 
     def write_waiting(self) -> None:
         """Write the results that wait, in one transaction; where that cannot be done, tell it once a function."""
+        self._write_waiting(None)
+
+    def try_to_write_waiting(self, wait_s: float) -> bool:
+        """Do the same, unless others keep the write gate for so long: then they wait on, and False is returned."""
+        return self._write_waiting(wait_s)
+
+    def _write_waiting(self, wait_s: float | None) -> bool:
         waiting = self.waiting
         if not waiting or self._is_at_it == threading.get_ident():
-            return
+            return True
         calls: Sequence[CallFacts] = ()
         try:
-            with self._writing():
+            with self._writing(wait_s):
                 self._is_at_it = threading.get_ident()
-                calls = waiting.take()
+                calls = waiting.take(-1 if wait_s is None else _LOCK_WAIT_S)
                 if calls:
                     nbytes = sum(_RECORD_NBYTES + _row_nbytes(call) for call in calls)
                     self._make_room(nbytes, nbytes)
                     dropped = self._index.add(calls, _describe_run, self._loader.stands, journalled=False)
                     self._room.unlink(dropped.files)
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
+            if wait_s is not None and not calls and isinstance(error, BusyError):
+                return False
             calls = calls or waiting.take()
             for name in {call.function.name for call in calls}:
                 self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
+        except BaseException:  # an interrupt, of a process that may go on
+            if calls and not self._is_written(calls[-1]):
+                waiting.put_back(calls)
+            raise
         finally:
             self._is_at_it = 0
             waiting.written(calls)
+        return True
+
+    def _is_written(self, call: CallFacts) -> bool:
+        row = self._index.fetch(call.key)
+        return row is not None and row.created_at == call.created_at
 
     def _stored_call(
         self,

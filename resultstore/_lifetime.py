@@ -12,6 +12,8 @@ from typing import Protocol
 _FORK_WAIT_S = 10.0
 _FORK_TRIES = 100
 _held = False
+is_over = False
+"""Whether the process has begun to end: nobody will write what waits from now on."""
 
 
 class Living(Protocol):
@@ -56,6 +58,12 @@ def living() -> list[Living]:
         return list(_living)
 
 
+def _end() -> None:
+    global is_over  # noqa: PLW0603 -- there is one process
+    is_over = True
+    close_all()
+
+
 def close_all() -> None:
     """Close everything: the process ends."""
     for living in list(_living):
@@ -95,6 +103,6 @@ def _after_fork_in_child() -> None:
     _paused.clear()
 
 
-atexit.register(close_all)
+atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -62,6 +62,14 @@ class Gate:
                     self._unlock_file()
         finally:
             self._thread_lock.release()
+            if self._depth == 0:
+                self._release_rest()
+
+    def _release_rest(self) -> None:
+        """Let go what an interrupt, between taking the lock and noting it, has left taken by this thread."""
+        with contextlib.suppress(RuntimeError):  # it is not this thread's any more
+            while True:
+                self._thread_lock.release()
 
     @contextlib.contextmanager
     def alone(self, wait_s: float) -> Iterator[bool]:

@@ -153,7 +153,7 @@ class OneCall(Generic[P, R_co]):
             if other is not None:
                 key = other
             else:
-                outcome = self._compute(vault, call, args, kwargs)
+                outcome = self._compute(vault, call, args, kwargs, row is not None)
                 if not outcome.stored:
                     return HeldReference(self.store, outcome.value)
         elif row.kind == "error":

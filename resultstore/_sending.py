@@ -11,6 +11,7 @@ from resultstore._data import replace
 from resultstore._identity import names
 from resultstore._identity.key import Identity
 from resultstore._settings import CallOptions, KeyOptions
+from resultstore._vault import Vault
 
 
 class Sending:
@@ -24,11 +25,14 @@ class Sending:
     _options: CallOptions
     _origin: Any
     _twins: dict[str, Any]
+    _vault: Vault | None
     store: Any
     __name__: str
     __qualname__: str
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        if self._vault is not None:
+            self._vault.write_waiting()  # as a store that is sent does
         if self._given:
             found = getattr(self._given[0], self.__name__, None)
             if isinstance(found, type(self)) and found._origin is self._origin:

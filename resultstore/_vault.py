@@ -43,6 +43,7 @@ MISS: Final = object()
 GATE_WAIT_S = 10.0
 NOTE_LENGTH = 500
 _CLOSE_WAIT_S, _UPGRADE_WAIT_S, _BUSY_PAUSE_S = 5.0, 600.0, 30.0
+_DROP_WAIT_S, _DROP_PAUSE_S = 2.0, 0.001
 
 
 class _Writing:
@@ -54,15 +55,16 @@ class _Writing:
         self._busy_until = 0.0
 
     @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self, most_s: float | None = None) -> Iterator[None]:
         make_place(self._place)
         # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
         wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
         try:
-            with self._gate.held(wait_s):
+            with self._gate.held(wait_s if most_s is None else min(wait_s, most_s)):
                 yield
         except BusyError:
-            self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+            if most_s is None:
+                self._busy_until = time.monotonic() + _BUSY_PAUSE_S
             raise
 
 
@@ -216,7 +218,10 @@ class Vault(Dropping):
 
     def flush(self, wait_s: float = GATE_WAIT_S) -> None:
         """Write results and accesses that wait; where that cannot be done they are lost, accesses without a word."""
-        self._keeper.write_waiting()
+        if wait_s:
+            self._keeper.write_waiting()
+        else:
+            self._keeper.try_to_write_waiting(0)
         if not self._accesses.any() or not self.index.connections.exists():
             return
         try:
@@ -234,8 +239,11 @@ class Vault(Dropping):
         """Write the results that wait."""
         self._keeper.write_waiting()
 
-    def keep(self, computed: Computed, value: Any, options: CallOptions) -> tuple[Any, bool]:
-        """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored."""
+    def keep(self, computed: Computed, value: Any, options: CallOptions, *, at_once: bool = False) -> tuple[Any, bool]:
+        """Store a result, or say once why it cannot be stored; return what the caller gets, and if it is stored.
+
+        With ``at_once`` it never waits for others: whoever asks elsewhere would be given the one that it replaces.
+        """
         name, raised = computed.function.name, type(value) is Raised
         if computed.duration < options.min_seconds:
             self._pass_over(computed, options.min_seconds)
@@ -256,7 +264,7 @@ class Vault(Dropping):
             return value, False
         try:
             note = plain_text(str(value))[:NOTE_LENGTH] if raised else None
-            self._keeper.keep(computed, parts, result, options, note)
+            self._keeper.keep(computed, parts, result, options, note, at_once=at_once)
         except TooLargeError as error:
             self._refuse(computed, "too large", str(error))
             return value, False
@@ -347,8 +355,20 @@ class Vault(Dropping):
     def __del__(self) -> None:
         if sys is None or sys.is_finalizing() or self._process != os.getpid():  # type: ignore[redundant-expr]
             return
-        # Nobody pauses it for a fork any more: the lock keeps one from happening meanwhile.
-        with contextlib.suppress(Exception), _lifetime.opening:
-            _lifetime.unregister(self)
-            self.flush(wait_s=0)
-            self._close_files(0)
+        with contextlib.suppress(Exception):
+            # Another store at this place writes the rest; it may be at it, in this very thread.
+            is_shared = self._keeper.waiting.leave(self._keeper.write_waiting)
+            deadline = time.monotonic() + (0 if is_shared else _DROP_WAIT_S)
+            while not self._write_before_end() and time.monotonic() < deadline:
+                time.sleep(_DROP_PAUSE_S)
+            with _lifetime.opening:
+                _lifetime.unregister(self)
+                self.flush(wait_s=0)
+                self._close_files(0)
+
+    def _write_before_end(self) -> bool:
+        """Write what waits, unless somebody else is writing; say whether it is done."""
+        # Nobody pauses it for a fork any more: the lock keeps one from happening meanwhile. But whoever has the
+        # gate may want the lock as well: it is not held while waiting for the gate.
+        with _lifetime.opening:
+            return self._keeper.try_to_write_waiting(0)

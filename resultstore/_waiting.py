@@ -8,6 +8,7 @@ process; only a process that is killed loses what was waiting, which took it 20 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -30,13 +31,27 @@ class Waiting:
     """The results of one place that wait in this process, whichever of its stores computed them."""
 
     def __init__(self) -> None:
+        self.budgets: set[object] = set()
+        """The limits of the stores that share this: with unlike ones nothing waits, for any of them may write it."""
+        self._writers: list[weakref.WeakMethod[Callable[[], None]]] = []
         self.renew()
+
+    def join(self, write: Callable[[], None]) -> None:
+        """Let a store write what waits; it is not kept alive by that."""
+        self._writers.append(weakref.WeakMethod(write))
+
+    def leave(self, write: Callable[[], None]) -> bool:
+        """Let a store write no more; say whether another one will."""
+        self._writers = [ref for ref in self._writers if ref() not in (None, write)]
+        return bool(self._writers)
 
     def renew(self) -> None:
         """Begin anew in a forked child: what waits is the parent's to write, and its thread is not here."""
-        self._lock = threading.Lock()
+        # One that a thread may take twice: the collector may drop a store, which writes, wherever memory is asked for.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._calls: dict[bytes, CallFacts] = {}
+        self._earlier: list[CallFacts] = []
         self._writing: dict[bytes, CallFacts] = {}
         self._nbytes = 0
         self._since = self._last = 0.0
@@ -44,7 +59,6 @@ class Waiting:
         self._is_daemon = False
         self._thread: threading.Thread | None = None
         self._stopped = False
-        self._write: Callable[[], Callable[[], None] | None] = lambda: None
 
     def __bool__(self) -> bool:
         return bool(self._calls or self._writing)
@@ -63,57 +77,92 @@ class Waiting:
         """Note when a result was kept: what keeping takes, on a busy machine, is no pause between two calls."""
         self._last = time.monotonic()
 
-    def add(self, call: CallFacts, nbytes: int, most_nbytes: int, write: Callable[[], None]) -> bool:
-        """Let a result wait, for ``write`` to write it; say whether it is time to do so."""
+    def add(self, call: CallFacts, nbytes: int, most_nbytes: int) -> bool:
+        """Let a result wait; say whether it is time to write."""
         now = time.monotonic()
         with self._lock:
+            is_due = False
             if not self._calls:
                 self._since = now
-                self._write = weakref.WeakMethod(write)
-                self._watch()
+                is_due = not self._watch()
+            earlier = self._calls.pop(call.key, None)
+            if earlier is not None:  # threads have computed it at once: each counts
+                self._earlier.append(earlier)
             self._calls[call.key] = call
             self._nbytes += nbytes
-            return now - self._since >= MOST_S or self._nbytes >= most_nbytes
+            return is_due or now - self._since >= MOST_S or self._nbytes >= most_nbytes
 
-    def take(self) -> Sequence[CallFacts]:
-        """Return what waits, oldest first, to be written now by the caller, who calls `written` in the end."""
-        with self._lock:
-            calls, self._calls, self._nbytes = self._calls, {}, 0
+    def take(self, wait_s: float = -1) -> Sequence[CallFacts]:
+        """Return what waits, oldest first, to be written now by the caller, who calls `written` in the end.
+
+        Nothing is returned if others keep the lock for longer than ``wait_s``.
+        """
+        none: tuple[dict[bytes, CallFacts], list[CallFacts]] = {}, []
+        if not self._lock.acquire(timeout=wait_s):
+            return ()
+        try:
+            calls, earlier = self._calls, self._earlier
+            self._calls, self._earlier = none
+            self._nbytes = 0
             self._writing |= calls
-        return list(calls.values())
+        finally:
+            self._lock.release()
+        return [*earlier, *calls.values()]
+
+    def put_back(self, calls: Sequence[CallFacts]) -> None:
+        """Let calls wait on that were taken: somebody interrupted their being written."""
+        with self._lock:
+            self._earlier += [call for call in calls if call.key in self._calls]
+            self._calls = {call.key: call for call in calls} | self._calls
+            self._watch()
 
     def written(self, calls: Sequence[CallFacts]) -> None:
         """Say that calls are in the index now, or lost."""
-        with self._lock:
-            for call in calls:
-                self._writing.pop(call.key, None)
+        for call in calls:
+            self._writing.pop(call.key, None)
 
     # -- the thread that writes what is left when a burst is over
 
-    def _watch(self) -> None:
-        if self._thread is None and not self._stopped:
-            self._thread = threading.Thread(target=self._run_thread, name="resultstore-writer", daemon=True)
-            self._thread.start()
-        else:
+    def _watch(self) -> bool:
+        """See to it that what waits is written in the end; say whether it will be."""
+        if self._thread is not None:
             self._changed.notify()
+        elif not self._stopped:  # else `resume` does it
+            thread = threading.Thread(target=self._run_thread, name="resultstore-writer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # this process may have no more threads, or is about to end
+                return False
+            self._thread = thread
+        return True
 
     def _run_thread(self) -> None:
+        try:
+            self._write_when_due()
+        finally:  # a warning may be an error
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _write_when_due(self) -> None:
         while True:
             with self._lock:
-                if not self._calls and (self._stopped or not self._changed.wait(_IDLE_S)) and not self._calls:
+                idle = not self._calls and not self._changed.wait(_IDLE_S) and not self._calls
+                if idle or self._stopped:  # whoever stops it writes what waits
                     self._thread = None
                     return
                 # Twice the time, so that it finds nothing to do as long as the burst goes on.
                 wait_s = self._since + 2 * MOST_S - time.monotonic()
-                if wait_s > 0 and not self._stopped:
+                if wait_s > 0:
                     self._changed.wait(wait_s)
-                due = bool(self._calls) and (self._stopped or time.monotonic() - self._since >= 2 * MOST_S)
-                write = self._write()
-            if due:
-                if write is None:  # its store is gone, and has written what it could
-                    self._calls.clear()
-                else:
-                    write()
+                due = bool(self._calls) and time.monotonic() - self._since >= 2 * MOST_S
+                write = next((write for ref in self._writers if (write := ref()) is not None), None)
+                if due and write is None:  # the store is gone
+                    self._thread = None
+                    return
+            if due and write is not None:
+                write()
+            write = None
 
     def stop(self) -> None:
         """End the thread: a fork is coming, which should find none."""
@@ -128,6 +177,8 @@ class Waiting:
         """Allow a thread again."""
         with self._lock:
             self._stopped = False
+            if self._calls:
+                self._watch()
 
 
 def _is_daemon() -> bool:
@@ -141,8 +192,9 @@ _at: weakref.WeakValueDictionary[str, Waiting] = weakref.WeakValueDictionary()
 
 def waiting_at(place: str) -> Waiting:
     """Return what waits for a place, the same for all stores of this process."""
+    real = os.path.realpath(place)
     with _lifetime.opening:
-        waiting = _at.get(place)
+        waiting = _at.get(real)
         if waiting is None:
-            waiting = _at[place] = Waiting()
+            waiting = _at[real] = Waiting()
         return waiting

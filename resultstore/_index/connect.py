@@ -94,8 +94,10 @@ class Connections:
         self._inode = 0
         self.before_query: Callable[[], None] = _do_nothing
         """Called before a question that results which wait to be written would change the answer to."""
+        self.before_close: Callable[[], None] = _do_nothing
+        """Called when what was read may be another file's from now on."""
         self.generation = 0
-        """Counts the index files that this object has written to."""
+        """Counts the connections that this object has written by: with each the index may be another one."""
         self._guard: tuple[int, int, int] | None = None
         self.is_older = self.check_version()
         self._renew()
@@ -190,19 +192,30 @@ class Connections:
     def pulse(self) -> Pulse | None:
         """Return what tells of commits without asking SQLite; None where nothing was read yet, or not in WAL mode."""
         with _lifetime.opening:
-            readers = self._readers[-1:]
-            identity = getattr(readers[0], "identity", None) if readers and self._guard is None else None
-            if identity is None:
+            try:
+                reader = self._readers.pop()
+            except IndexError:
                 return None
-            pulse = _pulses.get(identity)
-            if pulse is None:
-                from resultstore._index.pulse import open_pulse  # no fork now: the lock is held
+            try:
+                return self._pulse_by(reader)
+            except (OSError, sqlite3.Error):
+                return None
+            finally:
+                self._readers.append(reader)
 
-                with contextlib.suppress(OSError):
-                    pulse = open_pulse(self.path) if _identity(self.path) == identity else None
-                if pulse is not None:
-                    _pulses[identity] = pulse
-            return pulse
+    def _pulse_by(self, reader: sqlite3.Connection) -> Pulse | None:
+        identity = getattr(reader, "identity", None) if self._guard is None else None
+        if identity is None:
+            return None
+        pulse = _pulses.get(identity)
+        # A file that was left behind says nothing of an index with another journal.
+        if pulse is None and reader.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            from resultstore._index.pulse import open_pulse  # no fork now: the lock is held
+
+            pulse = open_pulse(self.path) if _identity(self.path) == identity else None
+            if pulse is not None:
+                _pulses[identity] = pulse
+        return pulse
 
     def _discard(self, connection: sqlite3.Connection | None) -> None:
         with self._counting:
@@ -281,7 +294,6 @@ class Connections:
             self._writer = None  # the collector took it first, of a store that is being dropped in a cycle
         if self._writer is not None and self._inode != self._present_inode():
             self.close()  # the store was removed, or another put in its place, while it was open
-            self.generation += 1
         if self._writer is None:
             if not self.exists():
                 self._create()
@@ -294,6 +306,7 @@ class Connections:
             connection.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages}")
             connection.execute(f"PRAGMA journal_size_limit = {2 * 4096 * self._checkpoint_pages}")
             self._writer = connection
+            self.generation += 1
         return self._writer
 
     def _present_inode(self) -> int:
@@ -344,6 +357,7 @@ class Connections:
 
     def close(self, *, writer: bool = True) -> None:
         """Close the connections that lie idle; the writing one only for a caller that is alone with it."""
+        self.before_close()
         while self._readers:
             with contextlib.suppress(sqlite3.Error, IndexError):
                 self._discard(self._readers.pop())

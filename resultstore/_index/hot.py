@@ -45,6 +45,7 @@ ADD_RUN = (
     "INSERT INTO run (started_at, process, host, username, program, python, platform, boot, packages) "
     "VALUES (:started_at, :process, :host, :username, :program, :python, :platform, :boot, :packages)"
 )
+FIND_RUN = "SELECT run.started_at, run.process FROM run WHERE run.id = :id"
 FIND_FUNCTION = "SELECT function.id FROM function WHERE function.name = :name"
 ADD_FUNCTION = "INSERT INTO function (name) VALUES (:name)"
 FIND_VERSION = (

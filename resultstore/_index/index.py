@@ -58,8 +58,10 @@ class Index:
         self._blocked_nbytes = _BLOCKED * pages * 4096
         self._policy = policy
         self._run_id: int | None = None
+        self._run: tuple[float, int] | None = None
         self._run_generation = 0
         self._recent = Recent(self.connections.pulse)
+        self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
 
     @functools.cached_property
@@ -129,7 +131,8 @@ class Index:
 
     def leaves(self, call_id: int) -> tuple[LeafFacts, ...]:
         """Return the leaves of a call's result, in their order."""
-        return tuple(map(_leaf, self.connections.query(hot.LEAVES, {"call_id": call_id})))
+        # What waits to be written has no number yet.
+        return tuple(map(_leaf, self.connections.rows(hot.LEAVES, {"call_id": call_id})))
 
     def equal_payloads(self, digest: bytes, format_name: str) -> list[PayloadFacts]:
         """Return the stored payloads of a value."""
@@ -171,13 +174,15 @@ class Index:
         """
         self._refuse_when_blocked()
         self.connections.writer()
-        if self._run_generation != self.connections.generation:
+        if self._run_generation != self.connections.generation and not self._is_known():
             self._run_id = None  # another index than the one that knows this process
         run_id = self._run_id
         page = self._recent.current
         with self.connections.transaction() as connection:
             if run_id is None:
-                run_id = changes.add_run(connection, run())
+                facts = run()
+                self._run = facts.started_at, facts.process
+                run_id = changes.add_run(connection, facts)
             additions = changes.Additions(connection, run_id, stands)
             for call in calls:
                 additions.add(call, journalled=journalled)
@@ -185,6 +190,10 @@ class Index:
         self._recent.turn(page, [call.key for call in calls])
         self._run_id, self._run_generation = run_id, self.connections.generation
         return additions.dropped
+
+    def _is_known(self) -> bool:
+        found = self.connections.writer().execute(hot.FIND_RUN, {"id": self._run_id}).fetchone()
+        return found is not None and found == self._run
 
     def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float) -> None:
         """Note that a version takes over the results of others."""

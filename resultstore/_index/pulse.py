@@ -28,24 +28,35 @@ _FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) 
 State = bytes
 """Both copies of the header, found equal."""
 
+_kept: dict[tuple[int, int], tuple[int, Any]] = {}
+"""Files, by device and inode, that must stay open: somebody in this process uses them past our connections."""
+
 
 class Pulse:
     """One index file's WAL-index header, mapped.
 
     Closing any descriptor of ``-shm`` drops all locks that this process holds on it, those of SQLite's
-    connections included. So a pulse is closed only when the process has no connection to the file.
+    connections included. So a pulse is closed only when the process has no connection to the file, and even
+    then the file stays open if a connection may use it that is not ours: somebody's own, by `sqlite3`.
     """
 
     def __init__(self, path: str) -> None:
-        fd = os.open(path, _FLAGS)
+        _close_unlinked()
+        fd, view = _kept.pop(_identity(os.lstat(path)), (-1, None))
+        if fd < 0:
+            fd = os.open(path, _FLAGS)
         # The map keeps a descriptor of its own: this one must stay open as long.
         self._fd: int | None = fd
-        self._map: Any = None
+        self._map: Any = view
         from mmap import ACCESS_READ, mmap
 
         found = os.fstat(fd)
-        if stat.S_ISREG(found.st_mode) and found.st_size >= _HEADER_NBYTES:
-            self._map = mmap(fd, _HEADER_NBYTES, access=ACCESS_READ)
+        if view is None and stat.S_ISREG(found.st_mode) and found.st_size >= _HEADER_NBYTES:
+            try:
+                self._map = mmap(fd, _HEADER_NBYTES, access=ACCESS_READ)
+            except BaseException:  # no descriptor is free: the next try goes on with this one
+                _kept[_identity(found)] = fd, None
+                raise
 
     def _header(self) -> bytes:
         view = self._map
@@ -68,13 +79,44 @@ class Pulse:
         return self._header() == state
 
     def close(self) -> None:
-        """Let the file go. No connection of this process may be using it."""
-        if self._map is not None:
-            self._map.close()
-            self._map = None
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        """Let the file go. None of our connections may be using it."""
+        view, self._map = self._map, None
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            found = os.fstat(fd)
+            if found.st_nlink and _is_used_here(found.st_ino):
+                _kept[_identity(found)] = fd, view
+            else:
+                _close(fd, view)
+        _close_unlinked()
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _is_used_here(inode: int) -> bool:
+    """Say whether a connection of this process has mapped the file, to write to it; where in doubt, yes."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            fields = [line.split(None, 5) for line in maps if "-shm" in line]
+    except OSError:
+        return True
+    return any(field[4] == str(inode) and "w" in field[1] for field in fields)
+
+
+def _close_unlinked() -> None:
+    """Close the files that nobody else can open any more: their last connection has removed them."""
+    for identity, (fd, view) in list(_kept.items()):
+        if not os.fstat(fd).st_nlink:
+            del _kept[identity]
+            _close(fd, view)
+
+
+def _close(fd: int, view: Any) -> None:
+    if view is not None:
+        view.close()
+    os.close(fd)
 
 
 def open_pulse(index_path: str) -> Pulse | None:
@@ -82,7 +124,7 @@ def open_pulse(index_path: str) -> Pulse | None:
     if sys.platform == "win32":  # the descriptor would keep SQLite from removing the file
         return None
     with contextlib.suppress(OSError, ValueError):
-        return Pulse(index_path + "-shm")
+        return Pulse(os.path.realpath(index_path) + "-shm")  # where SQLite has it
     return None
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from resultstore._facts import LeafFacts
+from resultstore._facts import STORED, LeafFacts
 
 if TYPE_CHECKING:
     from resultstore._index.pulse import Pulse, State
@@ -74,6 +74,10 @@ class Recent:
         """What was read lately."""
         self._fetches = 0
 
+    def drop(self) -> None:
+        """Forget all that was read: the next connection may be to another file."""
+        self.current = None
+
     def get(self, key: bytes) -> CallRow | None:
         """Return a row, if it was read and nothing was committed since."""
         page = self.current
@@ -104,8 +108,11 @@ class Recent:
         self.current = None if state is None else (pulse, state, {})
 
     def put(self, page: Page, key: bytes, row: CallRow) -> None:
-        """Remember a row that was read after its page was asked for, unless there was a commit meanwhile."""
-        if row.text is not None and len(row.text) > _LONGEST:
+        """Remember a row that was read after its page was asked for, unless there was a commit meanwhile.
+
+        That a call has no result is not remembered: a result that waits to be written may be on its way.
+        """
+        if row.state != STORED or (row.text is not None and len(row.text) > _LONGEST):
             return
         pulse, state, rows = page
         with self._lock:

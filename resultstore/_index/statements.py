@@ -137,6 +137,7 @@ STATEMENTS: dict[str, Any] = {
     "TOTAL": select(total),
     # -- keeping
     "ADD_RUN": _insert(run, *(c.name for c in run.c if c.name != "id")),
+    "FIND_RUN": select(run.c.started_at, run.c.process).where(run.c.id == p("id")),
     "FIND_FUNCTION": select(function.c.id).where(function.c.name == p("name")),
     "ADD_FUNCTION": _insert(function, "name"),
     "FIND_VERSION": select(function_version.c.id).where(
