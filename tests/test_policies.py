@@ -13,8 +13,7 @@ import pytest
 
 from resultstore import CacheWarning, MissingError, OptionError, Store
 from resultstore._index import hot
-from resultstore._index.queue import BATCH
-from resultstore.eviction import COST, LFU, POLICIES, Policy, Use
+from resultstore.eviction import BATCH, COST, LFU, POLICIES, Policy, Use
 from tests import science
 from tests.test_budget import disk_usage
 from tests.test_index import Trace
