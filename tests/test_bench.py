@@ -70,3 +70,14 @@ def test_the_page_of_compression_has_all_rows():
     words = [sys.executable, str(BENCH / "compression.py"), "--tiny"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of((BENCH / "compression.md").read_text())
+
+
+def test_the_replay_is_what_a_real_store_does():
+    """replay.py prints the rows that replay.md shows, and a real store hits exactly where the replay does."""
+    words = [sys.executable, str(BENCH / "replay.py"), "--tiny"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    shown = (BENCH / "replay.md").read_text()
+    assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of(shown)
+    for text in (printed, shown):
+        differ = [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| `")]
+        assert differ == ["0"] * 5
