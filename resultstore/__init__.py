@@ -26,7 +26,7 @@ from resultstore.errors import (
 )
 
 if typing.TYPE_CHECKING:
-    from resultstore._upkeep import FunctionStats, Problem, Stats
+    from resultstore._upkeep import FunctionStats, Plan, Problem, Stats
     from resultstore.change import Change
     from resultstore.explain import Explanation
     from resultstore.query import between
@@ -48,6 +48,7 @@ __all__ = [
     "LocationError",
     "MissingError",
     "OptionError",
+    "Plan",
     "Problem",
     "Record",
     "Records",
@@ -68,7 +69,7 @@ __all__ = [
 
 # What a script that only hits needs none of is imported when it is first asked for: a third of the start.
 _LATE = {
-    **dict.fromkeys(("FunctionStats", "Problem", "Stats"), "_upkeep"),
+    **dict.fromkeys(("FunctionStats", "Plan", "Problem", "Stats"), "_upkeep"),
     "Change": "change",
     "Explanation": "explain",
     "between": "query",

@@ -10,7 +10,7 @@ from resultstore._journal import Journal
 from resultstore._report import logger
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
-from resultstore.eviction import BATCH, LRU, RECORD_NBYTES, Budget, Policy, Use
+from resultstore.eviction import LRU, RECORD_BATCH, RECORD_NBYTES, Budget, Policy, Use
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
@@ -109,7 +109,7 @@ class Room:
         return self._forget_oldest(min(over, excess))
 
     def _forget_oldest(self, nbytes: int) -> int:
-        count = min(-(-nbytes // RECORD_NBYTES), BATCH)
+        count = min(-(-nbytes // RECORD_NBYTES), RECORD_BATCH)
         oldest = self._index.queue.dropped(count) if count else []
         return self._index.drop(oldest).calls * RECORD_NBYTES if oldest else 0
 
@@ -135,7 +135,7 @@ class Room:
         freed = self._forget_oldest(excess)
         if freed:
             return freed
-        victims = self._index.queue.victims(min(-(-excess // RECORD_NBYTES), BATCH))
+        victims = self._index.queue.victims(min(-(-excess // RECORD_NBYTES), RECORD_BATCH))
         calls = self._index.evict(victims, None).calls if victims else 0
         logger.info("evicted %d results with their records", calls)
         return calls * RECORD_NBYTES

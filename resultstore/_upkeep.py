@@ -15,7 +15,7 @@ from resultstore._index.index import Total
 from resultstore._room import STALE_S
 from resultstore._vault import Vault
 from resultstore.errors import DamagedError
-from resultstore.eviction import BATCH, Limits, Use
+from resultstore.eviction import RECORD_BATCH, Limits, Use
 from resultstore.record import Records
 
 
@@ -121,7 +121,7 @@ def drop_in_batches(vault: Vault, call_ids: Iterable[int]) -> int:
     count = 0
     iterator = iter(call_ids)
     with told(vault.index.connections.path):
-        while batch := list(islice(iterator, BATCH)):
+        while batch := list(islice(iterator, RECORD_BATCH)):
             count += vault.drop(batch).calls
         if count:
             vault.tidy()
@@ -267,6 +267,10 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
             if fix:
                 vault.index.set_total(wrong)
             problems.append(Problem("totals", "total", f"the sums should be {wrong}", fix))
+        for name, change in vault.index.queue.wrong_sums().items():
+            if fix:
+                vault.index.queue.set_sums(change)
+            problems.append(Problem("totals", name, "the sums over its stored calls are wrong", fix))
         if fix:
             vault.blobs.sweep(STALE_S)
     return problems

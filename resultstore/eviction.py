@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from resultstore._data import Data
 
 BATCH = 1000
-"""Calls that are dropped by one transaction: it takes some 20 ms."""
+"""Calls that are evicted by one transaction: it takes some 20 ms."""
+RECORD_BATCH = 400
+"""Calls that are dropped with their records by one transaction: some 40 ms, for their rows lie all over the index."""
 RECORD_NBYTES = 500
 """What the record of a call takes, about."""
 _RECORD_SHARE = 10

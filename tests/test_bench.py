@@ -82,3 +82,14 @@ def test_the_picture_of_growth_shows_what_the_page_says(monkeypatch):
         assert [count for count, _ in found[panel]["resultstore"]] == [10_000, 100_000, 1_000_000]
     picture = (BENCH / "growth.svg").read_text()
     assert all(panel.split(",")[0].split("(")[0] in picture for panel in curves.PANELS)
+
+
+def test_the_replay_is_what_a_real_store_does():
+    """replay.py prints the rows that replay.md shows, and a real store hits exactly where the replay does."""
+    words = [sys.executable, str(BENCH / "replay.py"), "--tiny"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    shown = (BENCH / "replay.md").read_text()
+    assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of(shown)
+    for text in (printed, shown):
+        differ = [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| `")]
+        assert differ == ["0"] * 5

@@ -163,12 +163,16 @@ def test_clearing_gives_the_disk_back(store, folder):
     assert disk_usage(folder) < 400_000
 
 
-def test_four_processes_stay_within_the_limit(folder):
-    """Four writers at once exceed the limit at no sampled moment by more than one result each."""
+@pytest.mark.parametrize("policy", ["lru", "cost"])
+def test_four_processes_stay_within_the_limit(folder, policy):
+    """Four writers at once exceed the limit at no sampled moment by more than one result each.
+
+    All that lies in the directory counts: payloads, index, its log, journal, temporary and quarantined files.
+    """
     limit, block = 6_000_000, 300_000
     code = (
         "import sys\nfrom resultstore import Store\nfrom tests import science\n"
-        f"f = Store({str(folder)!r}, size_limit={limit}).cache(science.slow_block)\n"
+        f"f = Store({str(folder)!r}, size_limit={limit}, policy={policy!r}).cache(science.slow_block)\n"
         f"for i in range(40): assert (f(100 * int(sys.argv[1]) + i % 25, {block}) == 100 * int(sys.argv[1]) + i % 25).all()\n"
     )
     workers = [

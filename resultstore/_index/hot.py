@@ -262,6 +262,12 @@ COUNT_PAYLOADS = (
     "SELECT coalesce(sum(payload.disk_nbytes), 0) AS coalesce_1, coalesce(sum(length(payload.inline)), 0) "
     "AS coalesce_3, count(*) AS count_1 FROM payload"
 )
+COUNT_STORED = (
+    "SELECT function.id, function.name, count(call.id) AS count_1, coalesce(sum(call.nbytes), 0) AS "
+    "coalesce_1, function.stored, function.nbytes FROM function LEFT OUTER JOIN function_version ON "
+    "function_version.function_id = function.id LEFT OUTER JOIN call ON call.version_id = "
+    "function_version.id AND call.state = 'stored' GROUP BY function.id"
+)
 FILE_PAYLOAD = "SELECT payload.id FROM payload WHERE payload.file = :file"
 DROP_UNUSED_VERSIONS = (
     "DELETE FROM function_version WHERE NOT (EXISTS (SELECT * FROM call WHERE call.version_id = "

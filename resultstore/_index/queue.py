@@ -91,6 +91,20 @@ class Queue:
         rows = self._connections.query(hot.FUNCTION_NBYTES, {"name": function})
         return int(rows[0][0]) if rows else 0
 
+    def wrong_sums(self) -> dict[str, dict[str, int]]:
+        """Count again what is stored of each function; return where that differs, and what `set_sums` takes."""
+        wrong = {}
+        for number, name, stored, nbytes, kept, kept_nbytes in self._connections.query(hot.COUNT_STORED, {}):
+            if (stored, nbytes) != (kept, kept_nbytes):
+                change = {"evictions": 0, "stored": kept - stored, "nbytes": kept_nbytes - nbytes}
+                wrong[name] = {"id": number, **change}
+        return wrong
+
+    def set_sums(self, change: dict[str, int]) -> None:
+        """Put the sums of a function right."""
+        with self._connections.transaction() as connection:
+            connection.execute(hot.CHANGE_FUNCTION, change)
+
     def freed_by(self, call_ids: list[int]) -> int:
         """Return the disk bytes of the payloads that only these calls have."""
         import json

@@ -7,10 +7,12 @@ that imports SQLAlchemy, at the first `find`.
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, UnaryExpression, func, select
+from sqlalchemy import Column, ColumnElement, Select, UnaryExpression, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.operators import custom_op
 
@@ -22,7 +24,6 @@ from resultstore.query import Query, Range
 from resultstore.record import Record, Summary
 
 _DIALECT = sqlite.dialect(paramstyle="named")
-_CHUNK = 500
 _FEW = 1000
 """The newest calls that are looked through first."""
 
@@ -130,12 +131,10 @@ class CallSelect:
 
     def _arguments(self, ids: list[int]) -> dict[int, dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
-        columns = (argument.c[n] for n in ("call_id", "name", "kind", "number", "text", "token", "summary"))
-        statement = select(*columns).order_by(argument.c.call_id, argument.c.position)
-        for start in range(0, len(ids), _CHUNK):
-            some = ids[start : start + _CHUNK]
-            for number, name, *facts in run(self._connections, statement.where(argument.c.call_id.in_(some))):
-                found.setdefault(number, {})[name] = _argument_value(*facts)
+        with told(self._connections.path):
+            rows = self._connections.query(_arguments_of(), {"ids": json.dumps(ids)})
+        for number, name, *facts in rows:
+            found.setdefault(number, {})[name] = _argument_value(*facts)
         return found
 
     def _record(self, row: tuple[Any, ...], arguments: Mapping[str, Any]) -> Record:
@@ -176,6 +175,15 @@ class ListedCalls(CallSelect):
         rows = run(self._connections, self._from(select(*_RECORD)).where(call.c.id.in_(ids)))
         places = {number: i for i, number in enumerate(ids)}
         return self._records(sorted(rows, key=lambda row: places[row[0]]))
+
+
+@functools.cache
+def _arguments_of() -> str:
+    """Return the statement for the arguments of some calls; compiled once, which takes longer than to run it."""
+    columns = (argument.c[n] for n in ("call_id", "name", "kind", "number", "text", "token", "summary"))
+    ids = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
+    statement = select(*columns).where(argument.c.call_id.in_(ids)).order_by(argument.c.call_id, argument.c.position)
+    return str(statement.compile(dialect=_DIALECT))
 
 
 def _has_argument(name: str, sought: bytes | Range, starts_from_calls: bool) -> ColumnElement[bool]:

@@ -319,6 +319,20 @@ STATEMENTS: dict[str, Any] = {
         func.coalesce(func.sum(func.length(payload.c.inline)), 0),
         func.count(),
     ),
+    "COUNT_STORED": select(
+        function.c.id,
+        function.c.name,
+        func.count(call.c.id),
+        func.coalesce(func.sum(call.c.nbytes), 0),
+        function.c.stored,
+        function.c.nbytes,
+    )
+    .select_from(
+        function.outerjoin(function_version, function_version.c.function_id == function.c.id).outerjoin(
+            call, (call.c.version_id == function_version.c.id) & (call.c.state == STORED)
+        )
+    )
+    .group_by(function.c.id),
     "FILE_PAYLOAD": select(payload.c.id).where(payload.c.file == p("file")),
     "DROP_UNUSED_VERSIONS": delete(function_version).where(
         ~exists().where(call.c.version_id == function_version.c.id),

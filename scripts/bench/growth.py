@@ -96,7 +96,10 @@ def copy_rows(cache: peers.Cache, start: int, stop: int) -> None:
         connection.executemany(insert_of("call", call), calls())
         connection.executemany(insert_of("argument", argument), arguments())
         connection.execute("UPDATE total SET access_sequence = access_sequence + ?", (stop - start,))
-        connection.execute("UPDATE function SET misses = misses + ?", (stop - start,))
+        connection.execute(
+            "UPDATE function SET misses = misses + :n, stored = stored + :n, nbytes = nbytes + 8 * :n",
+            {"n": stop - start},
+        )
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
