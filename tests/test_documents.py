@@ -155,7 +155,7 @@ def test_the_reference_has_every_public_thing():
     reference = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     built = set(re.findall(r"^\.\. auto\w+:: resultstore\.([\w.]+)(?:\(\))?$", reference, flags=re.MULTILINE))
     shipped = {f"testing.{name}" for name in resultstore.testing.__all__}
-    policies = {f"eviction.{name}" for name in ("LRU", "POLICIES", "Policy", "Use")}
+    policies = {f"eviction.{name}" for name in (*map(str.upper, POLICIES), "POLICIES", "Policy", "Use")}
     assert built == {*resultstore.__all__, *shipped, *policies, "testing.strategies"}
     for name in (*resultstore.testing.__all__, *strategies.__all__):
         assert re.search(rf"`{name}\b", read("reference/testing.md")), name
@@ -166,7 +166,7 @@ def test_the_reference_has_every_public_thing():
 
 def test_every_field_is_described():
     """Every field of a public record of facts has its words: in the class's docstring, or below the field."""
-    for name in ("Record", "Summary", "Stats", "FunctionStats", "Problem", "Version", "Explanation", "Change"):
+    for name in ("Record", "Summary", "Stats", "FunctionStats", "Plan", "Problem", "Version", "Explanation", "Change"):
         kind = getattr(resultstore, name)
         nodes = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
         told = {
