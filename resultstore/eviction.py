@@ -8,7 +8,7 @@ from resultstore._data import Data
 
 BATCH = 1000
 """Calls that are evicted by one transaction: it takes some 20 ms."""
-RECORD_BATCH = 400
+RECORD_BATCH = 300
 """Calls that are dropped with their records by one transaction: some 40 ms, for their rows lie all over the index."""
 RECORD_NBYTES = 500
 """What the record of a call takes, about."""
