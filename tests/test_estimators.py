@@ -156,6 +156,7 @@ def search(memory, n_jobs, *, estimator=None):
     return GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs).fit(*data()).best_score_
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments:UserWarning")  # joblib's, on a busy machine
 def test_a_pipeline_fits_no_more_than_with_joblib(store, tmp_path, capfd):
     """Cold, as many fits as with joblib.Memory; warm, none; and the same score as without memory."""
     capfd.readouterr()

@@ -11,19 +11,16 @@ kept alive in it, unused, because closing them would drop the parent's locks.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
-import stat
 import struct
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
-from resultstore._index import hot
+from resultstore._index import hot, opened
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
 if TYPE_CHECKING:
@@ -34,32 +31,6 @@ FILE_NAME = "index.sqlite"
 _BUSY_S = 5.0
 _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
 _LOGGED = (-1, 0, 0)
-_inherited: list[sqlite3.Connection | Pulse] = []
-
-
-_open_files: Counter[tuple[int, int]] = Counter()
-"""How many connections this process has to each index file, by device and inode."""
-_pulses: dict[tuple[int, int], Pulse] = {}
-"""The pulses of index files that have connections."""
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that is counted, and closes silently when its store is dropped: nobody is asked to close a cache."""
-
-    identity: tuple[int, int] | None = None
-
-    def close(self) -> None:
-        with _lifetime.opening:
-            super().close()
-            identity, self.identity = self.identity, None
-            if identity is not None:
-                _open_files[identity] -= 1
-                if not _open_files[identity] and identity in _pulses:
-                    _pulses.pop(identity).close()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
-            self.close()
 
 
 @contextlib.contextmanager
@@ -123,7 +94,7 @@ class Connections:
             If the index cannot be used by this version of resultstore.
         """
         try:
-            head = _read_head(self.path)
+            head = opened.read_head(self.path)
             if head is None:
                 version, application = self._ask_version()
             elif len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
@@ -163,7 +134,7 @@ class Connections:
         except IndexError:
             if not self.exists():
                 return []
-            _check_regular(self.path)
+            opened.check_regular(self.path)
             with self._counting:
                 self._opened += 1
             try:
@@ -207,14 +178,14 @@ class Connections:
         identity = getattr(reader, "identity", None) if self._guard is None else None
         if identity is None:
             return None
-        pulse = _pulses.get(identity)
+        pulse = opened.pulses.get(identity)
         # A file that was left behind says nothing of an index with another journal.
         if pulse is None and reader.execute("PRAGMA journal_mode").fetchone() == ("wal",):
             from resultstore._index.pulse import open_pulse  # no fork now: the lock is held
 
-            pulse = open_pulse(self.path) if _identity(self.path) == identity else None
+            pulse = open_pulse(self.path) if opened.identity_of(self.path) == identity else None
             if pulse is not None:
-                _pulses[identity] = pulse
+                opened.pulses[identity] = pulse
         return pulse
 
     def _discard(self, connection: sqlite3.Connection | None) -> None:
@@ -268,10 +239,10 @@ class Connections:
         uri = f"file:%{os.fsencode(self.path).hex('%')}?mode={mode}"
         with _lifetime.opening:  # never while a head is being read
             connection = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=_Connection
+                uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=opened.Connection
             )
-            connection.identity = _identity(self.path)
-            _open_files[connection.identity] += 1
+            connection.identity = opened.identity_of(self.path)
+            opened.counts[connection.identity] += 1
         return connection
 
     def _open(self, mode: str) -> sqlite3.Connection:
@@ -368,38 +339,10 @@ class Connections:
 
     def abandon(self) -> None:
         """Forget the connections of the parent process, in a forked child."""
-        _inherited.extend((*self._readers, *filter(None, [self._writer])))
-        _inherited.extend(_pulses.values())
-        _pulses.clear()
+        opened.inherit((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
         self._renew()
 
 
 def _do_nothing() -> None:
     pass
-
-
-def _check_regular(path: str) -> None:
-    """Raise OSError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "this is not a regular file", path)
-
-
-def _read_head(path: str) -> bytes | None:
-    """Return the first bytes of an index file, or None if this process has connections to it.
-
-    Closing any descriptor of a file drops all POSIX locks that the process holds on it, those of its
-    SQLite connections included: another process would then believe itself the last one, and remove
-    the log under our feet.
-    """
-    _check_regular(path)
-    with _lifetime.opening:
-        if _open_files[_identity(path)] > 0:
-            return None
-        with open(path, "rb", buffering=0) as file:
-            return file.read(100)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
