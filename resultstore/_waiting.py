@@ -84,7 +84,7 @@ class Waiting:
             is_due = False
             if not self._calls:
                 self._since = now
-                is_due = not self._watch()
+                is_due = self._watch()
             earlier = self._calls.pop(call.key, None)
             if earlier is not None:  # threads have computed it at once: each counts
                 self._earlier.append(earlier)
@@ -124,7 +124,7 @@ class Waiting:
     # -- the thread that writes what is left when a burst is over
 
     def _watch(self) -> bool:
-        """See to it that what waits is written in the end; say whether it will be."""
+        """See to it that what waits is written in the end; say whether that cannot be."""
         if self._thread is not None:
             self._changed.notify()
         elif not self._stopped:  # else `resume` does it
@@ -132,9 +132,9 @@ class Waiting:
             try:
                 thread.start()
             except RuntimeError:  # this process may have no more threads, or is about to end
-                return False
+                return True
             self._thread = thread
-        return True
+        return False
 
     def _run_thread(self) -> None:
         try:

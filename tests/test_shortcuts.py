@@ -306,7 +306,7 @@ def test_a_store_that_is_dropped_leaves_what_waits_to_another_one(store, folder,
     g = dropped.cache(science.square)
     in_burst(g)
     waiting = dropped._vault._keeper.waiting
-    waiting._watch = lambda: True  # nobody writes what is left
+    waiting._watch = lambda: None  # nobody writes what is left
     made = 40
     while not waiting:
         g(made)

@@ -51,7 +51,7 @@ def burst(f, count=BURST, start=0):
 
 def leave_some_waiting(store, f):
     """Make short calls, and stop while the last ones wait; return how many were made."""
-    waiting_of(store)._watch = lambda: True  # nobody writes what is left, but who is asked to
+    waiting_of(store)._watch = lambda: None  # nobody writes what is left, but who is asked to
     made = 0
     while made < 40 or not waiting_of(store):
         f(made)

@@ -162,25 +162,19 @@ class Connections:
 
     def pulse(self) -> Pulse | None:
         """Return what tells of commits without asking SQLite; None where nothing was read yet, or not in WAL mode."""
-        with _lifetime.opening:
-            try:
-                reader = self._readers.pop()
-            except IndexError:
-                return None
+        with _lifetime.opening, contextlib.suppress(OSError, sqlite3.Error, IndexError):
+            reader = self._readers.pop()
             try:
                 return self._pulse_by(reader)
-            except (OSError, sqlite3.Error):
-                return None
             finally:
                 self._readers.append(reader)
+        return None
 
     def _pulse_by(self, reader: sqlite3.Connection) -> Pulse | None:
         identity = getattr(reader, "identity", None) if self._guard is None else None
-        if identity is None:
-            return None
-        pulse = opened.pulses.get(identity)
+        pulse = None if identity is None else opened.pulses.get(identity)
         # A file that was left behind says nothing of an index with another journal.
-        if pulse is None and reader.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        if identity is not None and pulse is None and reader.execute("PRAGMA journal_mode").fetchone() == ("wal",):
             from resultstore._index.pulse import open_pulse  # no fork now: the lock is held
 
             pulse = open_pulse(self.path) if opened.identity_of(self.path) == identity else None
