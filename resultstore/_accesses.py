@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from resultstore import _clock
 from resultstore._index.index import Index
 
@@ -13,8 +15,9 @@ class Accesses:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._waiting: dict[int, tuple[int, float]] = {}
         self._written_at = _clock.now()
+        self._waiting: dict[int, tuple[int, float]] = {}
+        self._placed: dict[int, tuple[int, float, int]] = {}
 
     def note(self, call_id: int) -> bool:
         """Note an access; say whether it is time to write."""
@@ -26,17 +29,41 @@ class Accesses:
     def any(self) -> bool:
         """Say whether accesses wait; if not, the next time to write is counted from now."""
         self._written_at = _clock.now()
-        return bool(self._waiting)
+        return bool(self._waiting or self._placed)
+
+    def place(self, first: int, moments: Sequence[float]) -> list[int]:
+        """Return the places of results that are written now, in the sequence of all accesses, from ``first`` on.
+
+        Accesses that were noted before such a moment get their places before it, though they are written later: so
+        the order of eviction is that in which things happened in this process, and no miss pays for earlier hits.
+        """
+        waiting, self._waiting = list(self._waiting.items()), {}
+        places, done = [], 0
+        for moment in moments:
+            while done < len(waiting) and waiting[done][1][1] <= moment:
+                call_id, (count, at) = waiting[done]
+                self._placed[call_id] = (count + self._placed.get(call_id, (0,))[0], at, first)
+                first, done = first + 1, done + 1
+            places.append(first)
+            first += 1
+        if done < len(waiting):
+            self._waiting = dict(waiting[done:]) | self._waiting
+        return places
 
     def write(self) -> None:
         """Write the accesses that wait; where that fails they are lost, for they are only counts."""
+        placed, self._placed = self._placed, {}
         waiting, self._waiting = self._waiting, {}
-        if waiting:
-            self._index.touch([(call_id, count, at) for call_id, (count, at) in waiting.items()])
+        if placed or waiting:
+            self._index.touch([
+                *((call_id, *known) for call_id, known in placed.items()),
+                *((call_id, count, at, None) for call_id, (count, at) in waiting.items()),
+            ])  # fmt: skip
 
     def forget(self, call_id: int | None = None) -> None:
         """Drop the accesses of a call, or all of them."""
         if call_id is None:
-            self._waiting = {}
+            self._waiting, self._placed = {}, {}
         else:
             self._waiting.pop(call_id, None)
+            self._placed.pop(call_id, None)

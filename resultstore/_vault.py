@@ -83,6 +83,7 @@ class Vault(Dropping):
         self._writing = _Writing(self.place, self.gate)
         self.reporter = Reporter()
         self._accesses = Accesses(self.index)
+        self.index.place = self._accesses.place
         self._armed = False
         self.allow_pickle = self._judge_pickle()
         self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)

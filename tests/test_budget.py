@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resultstore import CacheWarning, OptionError, Store
 from resultstore._sizes import format_seconds, format_size, parse_age, parse_size
@@ -249,3 +251,37 @@ def test_a_small_store_holds_many_small_results(folder):
         assert store.stats().evictions == 4000 - len(stored)
         assert store.verify() == []
     assert disk_usage(folder) <= 1_000_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), max_size=60))
+def test_the_order_of_eviction_is_that_of_use(tmp_path_factory, steps):
+    """Whatever is hit, computed, computed anew, flushed and asked in between: what was used last in this process goes last."""
+    with Store(tmp_path_factory.mktemp("lru")) as store:
+        f = store.cache(science.square)
+        used: dict[int, None] = {}
+        for x, what in steps:
+            if what == 0:
+                f.call(x)
+            elif what == 1:
+                store._vault.flush()
+                continue
+            else:
+                f(x)
+            used.pop(x, None)
+            used[x] = None
+        plan = store.plan_eviction(items_limit=0)
+        assert [record.arguments["x"] for record in plan.records] == list(used)
+        assert store.verify() == []
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_hit_before_a_miss_is_older_than_it(store, limit):
+    """Though hits are written later than results, the latest result is not taken for the oldest."""
+    f = store.cache(science.square)
+    for i in range(5):
+        f(i)
+    f(0), f(1)
+    f(7)
+    store.reduce_size(items_limit=limit)
+    stored = {record.arguments["x"] for record in store.find(f) if record.state == "stored"}
+    assert stored == ({7} if limit == 1 else {7, 1})

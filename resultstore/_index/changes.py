@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from blake3 import blake3
@@ -45,6 +45,10 @@ class Dropped(Data, frozen=False):
     """Disk bytes of files and inline payloads."""
 
 
+Place = Callable[[int, Sequence[float]], Sequence[int]]
+"""Gives calls of these moments their places in the sequence of accesses, from a first one on."""
+Touch = tuple[int, int, float, int | None]
+"""An access: call, how often, when last, and its place among all accesses, if it has one yet."""
 _OldPayload = tuple[int, str | None, int, int | None]
 
 
@@ -62,9 +66,16 @@ class Additions:
         self._run_id = run_id
         self._stands = stands
         self._change = dict(_NO_CHANGE)
-        self._sequence, self._age = _present_moment(connection)
+        self._first, self._age = _present_moment(connection)
+        self._places: Iterator[int] = iter(())
         self._versions: dict[tuple[str, bytes, bytes], tuple[int, int]] = {}
         self._gained: dict[int, dict[str, int]] = {}
+
+    def place(self, place: Place, calls: Sequence[CallFacts]) -> None:
+        """Give calls that are going to be added their places among all accesses."""
+        places = place(self._first, [call.created_at for call in calls])
+        self._places = iter(places)
+        self._change["access_sequence"] += places[-1] + 1 - self._first
 
     def add(self, call: CallFacts, *, journalled: bool) -> None:
         """Write a call; what it has computed before becomes a past computation."""
@@ -92,7 +103,7 @@ class Additions:
             "nbytes": _stored_nbytes(result) if stored else 0,
             "accessed_at": call.created_at,
             "access_count": 0,
-            "access_sequence": self._sequence + change["access_sequence"],
+            "access_sequence": next(self._places),
             "note": call.note,
             "age": self._age,
         }
@@ -102,7 +113,6 @@ class Additions:
         gained["misses"] += 1
         gained["stored"] += stored
         gained["nbytes"] += row["nbytes"]
-        change["access_sequence"] += 1
         change["journal_lines"] += journalled
         added = connection.execute(hot.ADD_CALL, row)
         old_payloads: list[_OldPayload] = []
@@ -342,12 +352,12 @@ def drop_calls(
     return dropped
 
 
-def touch_calls(connection: sqlite3.Connection, touches: Iterable[tuple[int, int, float]]) -> None:
-    """Write accesses (call, how often, when last), oldest first: they give the order of eviction."""
+def touch_calls(connection: sqlite3.Connection, touches: Iterable[Touch]) -> None:
+    """Write accesses, oldest first: they give the order of eviction."""
     sequence, age = _present_moment(connection)
     rows = [
-        {"id": call_id, "count": times, "accessed_at": accessed_at, "access_sequence": sequence + i, "age": age}
-        for i, (call_id, times, accessed_at) in enumerate(touches)
+        {"id": call_id, "count": times, "accessed_at": at, "access_sequence": place or sequence + i, "age": age}
+        for i, (call_id, times, at, place) in enumerate(touches)
     ]
     connection.executemany(hot.TOUCH, rows)
     connection.executemany(hot.COUNT_HITS, rows)

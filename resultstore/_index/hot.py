@@ -118,7 +118,8 @@ CHANGE_TOTAL = (
 )
 TOUCH = (
     "UPDATE call SET accessed_at=:accessed_at, access_count=(call.access_count + :count), "
-    "access_sequence=:access_sequence, age=:age WHERE call.id = :id"
+    "access_sequence=CASE WHEN (call.access_sequence > :access_sequence) THEN call.access_sequence ELSE "
+    ":access_sequence END, age=:age WHERE call.id = :id"
 )
 COUNT_HITS = (
     "UPDATE function SET hits=(function.hits + :count), seconds_saved=(function.seconds_saved + :count * "

@@ -63,6 +63,8 @@ class Index:
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
+        self.place: changes.Place = _one_after_another
+        """Gives calls that are written their places among the accesses that this process has noted."""
 
     @functools.cached_property
     def queue(self) -> Queue:
@@ -184,6 +186,7 @@ class Index:
                 self._run = facts.started_at, facts.process
                 run_id = changes.add_run(connection, facts)
             additions = changes.Additions(connection, run_id, stands)
+            additions.place(self.place, calls)
             for call in calls:
                 additions.add(call, journalled=journalled)
             additions.finish()
@@ -200,8 +203,8 @@ class Index:
         with self.connections.transaction() as connection:
             changes.accept_versions(connection, facts, accepted, reason, created_at)
 
-    def touch(self, touches: Iterable[tuple[int, int, float]]) -> None:
-        """Write accesses: (call, how often, when last), in the order of their last access."""
+    def touch(self, touches: Iterable[changes.Touch]) -> None:
+        """Write accesses, in the order of the last ones."""
         page = self._recent.current
         with self.connections.transaction() as connection:
             changes.touch_calls(connection, touches)
@@ -332,6 +335,10 @@ class Index:
             f"another program has been reading {self.connections.path} for so long that its write-ahead log "
             "cannot be reused; close that program's transaction"
         )
+
+
+def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
+    return range(first, first + len(moments))
 
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:

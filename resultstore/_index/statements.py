@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, literal, literal_column, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, insert, literal, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from resultstore._facts import EVICTED, STORED
@@ -191,7 +191,10 @@ STATEMENTS: dict[str, Any] = {
     .values(
         accessed_at=p("accessed_at"),
         access_count=call.c.access_count + p("count"),
-        access_sequence=p("access_sequence"),
+        # Another process may have noted a later one meanwhile.
+        access_sequence=case(
+            (call.c.access_sequence > p("access_sequence"), call.c.access_sequence), else_=p("access_sequence")
+        ),
         age=p("age"),
     ),
     "COUNT_HITS": update(function)
