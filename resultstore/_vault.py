@@ -36,7 +36,6 @@ from resultstore._sizes import format_seconds
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.raised import Raised, take_raised_apart
-from resultstore.formats.registry import format_named
 from resultstore.formats.tree import take_apart
 
 MISS: Final = object()
@@ -94,12 +93,6 @@ class Vault(Dropping):
             self.reporter.warn,
         )  # fmt: skip
         self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
-        if "numpy" in sys.modules:
-            # Now, while likely no other thread runs: a child forked in the middle of another thread's
-            # import waits for that import for ever.
-            format_named("npy")
-            if "pyarrow" in sys.modules:
-                format_named("arrow")
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)

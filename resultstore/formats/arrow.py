@@ -5,7 +5,6 @@ The payload is the file as it is: nothing in it is compressed, and reading copie
 
 from __future__ import annotations
 
-import json
 import mmap
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from resultstore._facts import PayloadFacts
 from resultstore.errors import DamagedError
-from resultstore.formats.base import Encoded, opaque_digest
+from resultstore.formats.base import Encoded, opaque_digest, shape_of, shape_text
 
 _MAGIC = b"ARROW1"
 _ALIGNMENT = 64  # what Arrow recommends for its buffers
@@ -51,7 +50,7 @@ class Arrow:
             sink.joined(),
             opaque_digest(self.name),
             types if len(types) <= _SHORT_TEXT and types.isprintable() else "mixed",
-            json.dumps(list(table.shape)),
+            shape_text(table.shape),
             itemsize=_COMMON_ITEMSIZE,
         )
 
@@ -139,10 +138,10 @@ def _read(data: Any, facts: PayloadFacts) -> pa.Table:
         options = pa.ipc.IpcReadOptions(use_threads=False)
         table = pa.ipc.open_file(pa.py_buffer(data), options=options).read_all()
         table.validate()
-        shape = json.loads(facts.shape or "")
+        shape = shape_of(facts.shape)
     except Exception as error:  # whatever tampered bytes make Arrow raise
         raise DamagedError(f"it cannot be read as an Arrow file ({type(error).__name__}: {error})") from error
-    if list(table.shape) != shape:
+    if table.shape != shape:
         raise DamagedError(f"it holds {list(table.shape)} instead of {facts.shape}")
     return table
 

@@ -7,7 +7,7 @@ copied. Reading is in two steps, so that the bytes are verified before anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from blake3 import blake3
@@ -65,6 +65,18 @@ class Encoded(Data):
     def nbytes(self) -> int:
         """The size of the whole payload."""
         return len(self.head) + self.body_nbytes
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as the index keeps it: a JSON list."""
+    return str([int(n) for n in shape])
+
+
+def shape_of(text: str | None) -> tuple[int, ...]:
+    """Return the shape that the index keeps, or raise ValueError. Without `json`, whose import takes 2 ms."""
+    if text is None or text[:1] != "[" or text[-1:] != "]":
+        raise ValueError(text)
+    return tuple(map(int, text[1:-1].split(","))) if len(text) > 2 else ()
 
 
 class Format(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import io
-import json
 import math
 import mmap
 import struct
@@ -27,7 +26,7 @@ from resultstore._identity.arrays import (
 from resultstore._identity.encoding import digest, digest_of
 from resultstore._identity.maps import Whole
 from resultstore.errors import DamagedError
-from resultstore.formats.base import Encoded
+from resultstore.formats.base import Encoded, shape_of, shape_text
 
 Array = np.ndarray[Any, Any]
 _MAGIC = b"\x93NUMPY"
@@ -58,7 +57,7 @@ class Npy:
             (buffer_of(array),),
             functools.partial(self.digest, array),
             dtype_text(dtype),
-            json.dumps(list(shape)),
+            shape_text(shape),
             order,
             dtype.itemsize,
             known_hash(array),
@@ -130,7 +129,7 @@ def _frame(facts: PayloadFacts) -> tuple[np.dtype[Any], tuple[int, ...]]:
 def _plan(dtype_said: str | None, shape_said: str | None) -> tuple[np.dtype[Any] | None, tuple[int, ...], int]:
     """Return what is the same at every load of such arrays: dtype unless it is one of records, shape, size."""
     dtype = dtype_from_text(dtype_said or "")
-    shape = tuple(int(n) for n in json.loads(shape_said or ""))
+    shape = shape_of(shape_said)
     return dtype if dtype.names is None else None, shape, math.prod(shape) * dtype.itemsize
 
 

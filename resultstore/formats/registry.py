@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from resultstore import _lifetime
 from resultstore.errors import DamagedError
 from resultstore.formats.base import Format
 
@@ -11,6 +12,12 @@ from resultstore.formats.base import Format
 @cache
 def format_named(name: str) -> Format:
     """Return a format by the name that the index knows it by; its library is imported only now."""
+    # No fork meanwhile: a child of one in the middle of another thread's import would wait for that import for ever.
+    with _lifetime.opening:
+        return _import(name)
+
+
+def _import(name: str) -> Format:
     if name == "npy":
         from resultstore.formats.npy import Npy
 

@@ -144,14 +144,22 @@ def evictor(cache: peers.Cache) -> Contender:
 
         def evict() -> Sample:
             kept = cache.owner.stats().by_function[cache.function.name].calls * 9 // 10
-            return time_calls(partial(cache.owner.reduce_size, items_limit=kept), [()])
+            sample = time_calls(partial(cache.owner.reduce_size, items_limit=kept), [()])
+            if cache.owner.stats().by_function[cache.function.name].calls != kept:
+                fail("we have not evicted a tenth")
+            return sample
 
         return Contender(cache.name, evict)
 
     def expire() -> Sample:
+        count = len(cache.owner)
         oldest = "SELECT rowid FROM Cache ORDER BY rowid LIMIT ?"
-        cache.owner._sql(f"UPDATE Cache SET expire_time = 1 WHERE rowid IN ({oldest})", (len(cache.owner) // 10,))
-        return time_calls(cache.owner.expire, [()])
+        # Each at a time of its own: `expire` goes on after the last time of a batch.
+        cache.owner._sql(f"UPDATE Cache SET expire_time = rowid WHERE rowid IN ({oldest})", (count // 10,))
+        sample = time_calls(cache.owner.expire, [()])
+        if not count * 0.899 <= len(cache.owner) <= count * 0.901:
+            fail("diskcache has not removed a tenth")
+        return sample
 
     return Contender(cache.name, expire)
 
