@@ -86,9 +86,9 @@ class Plan:
     records: Records
     """What goes, in this order."""
     nbytes: int
-    """Stored bytes of these results, as `Store.reduce_size` counts them: shared bytes count for each."""
+    """Stored bytes of these results, as `Store.reduce_size` counts them; shared bytes count for each."""
     disk_nbytes: int
-    """Bytes of payloads that this frees on the disk. A result that lies in its record frees none: the record stays."""
+    """Bytes of payloads that this frees on the disk; none for a result that lies in its record, which stays."""
 
 
 @dataclass(frozen=True, slots=True)

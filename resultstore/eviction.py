@@ -71,7 +71,7 @@ class Use(Data):
     access_sequence: int
     """The place of the last access, or of the computation, among all accesses of the store."""
     access_count: int
-    """Hits, over the life of the record: also those before an eviction."""
+    """Hits over the life of the record, those before an eviction included."""
     created_at: float
     """When it was computed, in seconds since the epoch."""
     duration: float
@@ -79,7 +79,7 @@ class Use(Data):
     nbytes: int
     """Stored bytes; 0 for None."""
     age: float = 0.0
-    """The store's age at the last access: what the last evicted result was worth, to a policy that ages."""
+    """The store's age at the last access, which is what the last evicted result was worth to a policy that ages."""
 
 
 class Policy(Data):

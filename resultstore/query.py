@@ -13,7 +13,7 @@ _INCLUSIVE = ("both", "left", "right", "neither")
 
 
 class Range(Data):
-    """Numbers from ``low`` to ``high``, both included. Made by `between`.
+    """Numbers from ``low`` to ``high``, both included. Made by `resultstore.between`.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def between(low: float | None = None, high: float | None = None, inclusive: str 
     low, high : float, optional
         The ends of the range; None for an open end.
     inclusive : {"both", "left", "right", "neither"}, default "both"
-        Which of the two ends belong to the range, as in `pandas.Series.between`.
+        Which of the two ends belong to the range, as pandas has it.
 
     Raises
     ------
