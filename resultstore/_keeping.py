@@ -19,7 +19,7 @@ from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.errors import BusyError
-from resultstore.eviction import Budget
+from resultstore.eviction import RECORD_NBYTES, Budget
 from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
@@ -29,7 +29,6 @@ Writing = Callable[..., contextlib.AbstractContextManager[None]]
 """Holds the write gate of an existing place, waiting for it as long as it says, or as it is told."""
 
 
-_RECORD_NBYTES = 500
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
 
@@ -219,9 +218,8 @@ class Keeper:
     ) -> None:
         """Keep a small result of a short call in memory until some more have come."""
         call = self._stored_call(computed, parts, [payload.facts for payload in packed], result, note)
-        nbytes = _RECORD_NBYTES + sum(part.facts.nbytes for part in parts) + len(result.text or "")
         most_nbytes = _WAITING_NBYTES if self._limit is None else min(_WAITING_NBYTES, self._limit // 50)
-        if self.waiting.add(call, nbytes, most_nbytes):
+        if self.waiting.add(call, _row_nbytes(call), most_nbytes):
             self.write_waiting()
 
     def write_waiting(self) -> None:
@@ -242,7 +240,7 @@ class Keeper:
                 self._is_at_it = threading.get_ident()
                 calls = waiting.take(-1 if wait_s is None else _LOCK_WAIT_S)
                 if calls:
-                    nbytes = sum(_RECORD_NBYTES + _row_nbytes(call) for call in calls)
+                    nbytes = sum(map(_row_nbytes, calls))
                     self._make_room(nbytes, nbytes)
                     dropped = self._index.add(calls, _describe_run, self._loader.stands, journalled=False)
                     self._room.unlink(dropped.files)
@@ -323,8 +321,11 @@ class Keeper:
 
 
 def _row_nbytes(call: CallFacts) -> int:
+    """Return about what a call takes in the index, its record included."""
     result = call.result
-    return 0 if result is None else len(result.text or "") + sum(len(x.payload.inline or b"") for x in result.leaves)
+    if result is None:
+        return RECORD_NBYTES
+    return RECORD_NBYTES + len(result.text or "") + sum(len(leaf.payload.inline or b"") for leaf in result.leaves)
 
 
 def _check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
