@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import functools
 import os
@@ -57,49 +58,50 @@ def counts(value: Any, options: CallOptions) -> bool:
     return type(value) is not Raised or isinstance(value.error, options.cache_errors)
 
 
-def closer_look(
-    vault: Vault,
-    function: str,
-    options: CallOptions,
-    call: tuple[Any, ...],
-    row: CallRow,
-    value: Any,
-    compute: Callable[[tuple[ArgumentFacts, ...]], tuple[Computed, Any]],
-) -> Any:
-    """Return what a hit that is an exception, or that may be checked, gives: a value, MISS, or the exception.
-
-    Inside a check no hit is checked: a recursive function would compute all that its hits save.
-    """
+def settled(function: str, options: CallOptions, value: Any) -> Any:
+    """Return what a hit gives: a value, or MISS; raise what it is if it is an exception."""
     if value is MISS or not counts(value, options):
         return MISS
-    if options.check_hits and not _checking.get() and _random()() < options.check_hits:
-        token = _checking.set(True)
-        try:
-            value = _check_hit(vault, function, options, call, row, value, compute)
-        finally:
-            _checking.reset(token)
     if type(value) is Raised:
         logger.debug("hit %s, which %s", function, value)
         raise value.error
     return value
 
 
-def _check_hit(
+def is_drawn(options: CallOptions) -> bool:
+    """Say whether a hit is one of those that are computed again and compared.
+
+    Inside a check none is: a recursive function would compute all that its hits save.
+    """
+    return bool(options.check_hits) and not _checking.get() and _random()() < options.check_hits
+
+
+@contextlib.contextmanager
+def checking() -> Iterator[None]:
+    """Compute a hit again inside."""
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def tell_raised(vault: Vault, function: str, arguments: tuple[ArgumentFacts, ...], error: Exception) -> None:
+    """Tell that a hit, computed again, raised: without the check nobody had met it."""
+    _tell_differs(vault, function, arguments, f"it raised {error!r:.200} where it had returned a result", "")
+
+
+def compared(
     vault: Vault,
     function: str,
     options: CallOptions,
     call: tuple[Any, ...],
     row: CallRow,
     stored: Any,
-    compute: Callable[[tuple[ArgumentFacts, ...]], tuple[Computed, Any]],
+    computed: Computed,
+    result: Any,
 ) -> Any:
-    """Compute a hit again; return the stored result, or if the new one differs, that, which takes its place."""
-    arguments = call[0].argument_facts(call[1], call[2])
-    try:
-        computed, result = compute(arguments)
-    except Exception as error:  # without the check nobody had met it
-        _tell_differs(vault, function, arguments, f"it raised {error!r:.200} where it had returned a result", "")
-        return stored
+    """Return a hit's stored result, or, if what was computed again differs, that: it takes the other's place."""
     try:
         differs = unlike(call[4], row, stored, result, allow_pickle=vault.allow_pickle)
     except Exception as error:  # comparing runs the values' own code
@@ -108,7 +110,7 @@ def _check_hit(
     if differs is None:
         return stored
     result, _ = vault.keep(computed, result, options, at_once=True)
-    _tell_differs(vault, function, arguments, differs, "; the new result has taken the old one's place")
+    _tell_differs(vault, function, computed.arguments, differs, "; the new result has taken the old one's place")
     return result
 
 

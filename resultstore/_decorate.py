@@ -30,4 +30,8 @@ def decorate(func: Any, store: Owner, keyed: KeyOptions, options: CallOptions) -
     call: Any = getattr(type(func), "__call__", None)  # noqa: B004 -- it is looked at, not asked for
     if isinstance(call, types.FunctionType) and not isinstance(func, type):
         return decorate(call, store, keyed, options)._bound(func)
+    if names.is_coroutine_function(func):
+        from resultstore._async import AsyncCachedFunction
+
+        return AsyncCachedFunction(func, store, keyed, options)
     return CachedFunction(func, store, keyed, options)

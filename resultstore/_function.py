@@ -8,22 +8,22 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from resultstore import _clock, _lineage
+from resultstore import _clock
 from resultstore._aliases import Aliases
-from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
+from resultstore._computing import Computing, Keyed
+from resultstore._facts import FunctionFacts
 from resultstore._identity import encoding, names, nodes
-from resultstore._identity.key import Identity, Leaning
+from resultstore._identity.key import Identity
 from resultstore._index.index import CallRow
-from resultstore._one_call import Keyed, OneCall, Outcome
+from resultstore._one_call import OneCall
 from resultstore._progress import Progress
-from resultstore._report import Reporter, logger
+from resultstore._report import logger
 from resultstore._sending import Sending
 from resultstore._settings import CallOptions, KeyOptions
 from resultstore._shelf import Shelf
 from resultstore._told import Told
 from resultstore._vault import MISS, Vault
 from resultstore.errors import DigestError
-from resultstore.formats.iterators import listed
 from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class Owner(Shelf, Protocol):
         """Remove a function's calls."""
 
 
-class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
+class CachedFunction(Told, Sending, Computing, OneCall[P, R_co], Generic[P, R_co]):
     """A function whose results persist. Made by `Store.cache`; called like the function itself.
 
     Attributes
@@ -138,15 +138,15 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         vault = self._vault
         if vault is None:
-            return self._run_plainly(args, kwargs)
+            return self._run_plainly(args, kwargs)  # type: ignore[no-any-return]
         level = self._progress.level
         began = time.perf_counter() if level else 0.0
         try:
             call = self._keyed(args, kwargs)
         except Exception as error:  # a value's own code may run while it is looked at
-            return self._call_uncached(vault.reporter, error, args, kwargs)
+            return self._call_uncached(vault.reporter, error, args, kwargs)  # type: ignore[no-any-return]
         if call is None:
-            return self._run_plainly(args, kwargs)
+            return self._run_plainly(args, kwargs)  # type: ignore[no-any-return]
         key = call[4]
         row = vault.look(key, self._identity.name)
         value: Any = MISS if row is None else self._taken(vault, call, key, row, args, kwargs)
@@ -157,7 +157,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
                     break
             else:
                 logger.debug("miss %s", self._identity.name)
-                return self._compute(vault, call, args, kwargs, row is not None).value  # type: ignore[no-any-return]
+                return self._once(vault, call, args, kwargs, row).value  # type: ignore[no-any-return]
         logger.debug("hit %s", self._identity.name)
         if level:
             self._progress.loading(began)
@@ -171,10 +171,7 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             return MISS  # an argument is not what its digest says, and the check would run the function on it
         value = vault.take(key, row, self._identity.name, self._options.mmap_mode)
         if type(value) is Raised or self._options.check_hits:
-            from resultstore._checking import closer_look
-
-            compute = functools.partial(self._computed, call, args, kwargs)
-            return closer_look(vault, self.name, self._options, call, row, value, compute)
+            return self._closer_look(vault, call, row, value, args, kwargs)
         return value
 
     def _keyed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keyed | None:
@@ -210,95 +207,6 @@ class CachedFunction(Told, Sending, OneCall[P, R_co], Generic[P, R_co]):
             return False
         metadata = vault.metadata(row)
         return metadata is None or not validate(metadata)
-
-    def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool) -> Outcome:
-        """Run the function and keep its result, at once if it takes the place of one that is stored."""
-        try:
-            call = self._proven(vault, call)
-            arguments = call[0].argument_facts(call[1], call[2])  # before the function can change them
-            self._function_facts(call[3])
-        except Exception as error:
-            return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
-        computed, result = self._computed(call, args, kwargs, arguments)
-        if self._identity.has_moved(call[3]):
-            vault.refuse_moved(computed)
-            value, stored = result, False
-        else:
-            value, stored = vault.keep(computed, result, self._options, at_once=replaces)
-        self._progress.called(computed.duration)
-        if self._options.check_arguments:
-            from resultstore._checking import tell_changed
-
-            tell_changed(vault, self.name, call[0], call[1], call[2])
-        if type(result) is Raised:
-            raise result.error
-        inputs = {argument.name: argument.summary for argument in arguments}
-        return Outcome(
-            value, stored, {"duration": computed.duration, "time": computed.created_at, "input_args": inputs}
-        )
-
-    def _proven(self, vault: Vault, call: Keyed) -> Keyed:
-        """Return a call whose key says what the function will be given, every mapped byte of it verified."""
-        form, values, encodings, fingerprint, _ = call
-        if type(encodings) is not Leaning:
-            return call
-        from resultstore._checking import prove
-
-        if prove(vault, encodings.maps, self._identity.name):
-            return call
-        encodings = form.encode(values)
-        return form, values, encodings, fingerprint, form.key(fingerprint, encodings)
-
-    def _computed(
-        self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]
-    ) -> tuple[Computed, Any]:
-        """Run the function; return the facts and the result, which may be an exception that is to be stored."""
-        facts = self._function_facts(call[3])
-        self._progress.calling(args, kwargs)
-        result: Any
-        with self._identity.running(), _lineage.Running() as children:
-            started = time.perf_counter()
-            try:
-                result = self._run_plainly(args, kwargs)
-            except self._options.cache_errors as error:
-                result = Raised(error)
-            finally:
-                duration = time.perf_counter() - started
-        return Computed(call[4], facts, arguments, _clock.now(), duration, tuple(children)), result
-
-    def _run_plainly(self, args: Any, kwargs: Any) -> R_co:
-        """Run the function and nothing else, but for an iterator that it returns being made a list."""
-        result = self._func(*args, **kwargs)
-        return result if self._options.iterators is None else listed(result)
-
-    def _run(self, args: Any, kwargs: Any) -> Outcome:
-        """Run the function, whatever is stored, and keep its result."""
-        vault = self._vault
-        if vault is None:
-            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
-        try:
-            call = self._keyed(args, kwargs)
-        except Exception as error:
-            return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
-        if call is None:
-            return Outcome(self._run_plainly(args, kwargs), stored=False, metadata={})
-        return self._compute(vault, call, args, kwargs, True)
-
-    def _call_uncached(self, reporter: Reporter, error: Exception, args: Any, kwargs: Any) -> R_co:
-        """Call the function, and say once why nothing is stored."""
-        if not isinstance(error, DigestError):
-            error = DigestError(f"the call cannot be keyed ({type(error).__name__}: {error})")
-        if self.store.strict or (
-            self._identity.options.on_mutable == "strict" and not error.where.startswith("argument")
-        ):
-            raise error
-        remedy = ""
-        if not error.where.startswith("argument"):
-            remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
-        else:
-            remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
-        reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
-        return self._run_plainly(args, kwargs)
 
     def _function_facts(self, fingerprint: bytes) -> FunctionFacts:
         holder = self._origin or self  # a bound method is made anew at each look

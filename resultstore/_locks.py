@@ -1,18 +1,27 @@
-"""The write gate: one writer at a time, across threads and processes.
+"""Locks across processes: the write gate, and those on keys.
 
-A lock on a file of its own (1.2 us, freed by the kernel when its holder dies) in front of every write
-transaction. With it no two of our processes ever compete inside SQLite, and the write-ahead log stays
-small: two busy writers without it grew the log to 250 MB.
+The write gate lets one writer in at a time, across threads and processes: a lock on a file of its own
+(1.2 us, freed by the kernel when its holder dies) in front of every write transaction. With it no two of
+our processes ever compete inside SQLite, and the write-ahead log stays small: two busy writers without it
+grew the log to 250 MB.
+
+Locks on keys are POSIX locks on single bytes of an empty file. They belong to a process, so a table in front
+of them must tell its threads apart, and closing any descriptor of the file frees them all: it is opened once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
+import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
+from resultstore._place import make_place
 from resultstore.errors import BusyError
 
 try:
@@ -21,7 +30,11 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
     import msvcrt
 
-FILE_NAME = "gate"
+FILE_NAME, KEYS_FILE_NAME = "gate", "locks"
+_MARKS = 1 << 62
+_OPEN = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+)
 
 
 class Gate:
@@ -128,6 +141,158 @@ class Gate:
         """Start anew in a forked child: the parent's threads and its lock are not the child's."""
         self._close_file()  # the parent's copy of the descriptor keeps the parent's lock
         self._renew()
+
+
+class KeyLocks:
+    """Locks on the keys of one store, each on a byte of its own of one empty file.
+
+    A lock that is lost, as when somebody else's code in this process opens and closes the file, costs a call that
+    is computed twice, never a wrong value.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._path = os.path.join(folder, KEYS_FILE_NAME)
+        self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._retired: list[int] = []
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child, which has the open file and none of its locks."""
+        self._opening = threading.Lock()
+
+    def try_lock(self, key: bytes) -> bool | None:
+        """Lock a key; return False if another process has it, None where nothing can be locked."""
+        try:
+            return _lock_byte(self._current(), _offset(key), shared=False)
+        except OSError:  # a read-only store, a file system without locks, no handle left
+            return None
+
+    def unlock(self, key: bytes) -> None:
+        """Free a key."""
+        self._unlock(_offset(key))
+
+    def is_free(self, key: bytes) -> bool:
+        """Say whether no other process has a key."""
+        return self._is_free(_offset(key))
+
+    def mark(self, key: bytes) -> None:
+        """Tell other processes that the owner of a key, which is this one, waits for something itself."""
+        with contextlib.suppress(OSError):
+            _lock_byte(self._current(), _MARKS + _offset(key), shared=False)
+
+    def unmark(self, key: bytes) -> None:
+        """Tell that it no longer does."""
+        self._unlock(_MARKS + _offset(key))
+
+    def is_marked(self, key: bytes) -> bool:
+        """Say whether the owner of a key, another process, waits for something itself."""
+        return not self._is_free(_MARKS + _offset(key))
+
+    def owner(self, key: bytes) -> int | None:
+        """Return the process that has a key, where the system tells it."""
+        try:
+            return _owner_of_byte(self._current(), _offset(key))
+        except (OSError, ValueError, struct.error):
+            return None
+
+    def close(self) -> None:
+        """Close the file, and with it free all locks of this process."""
+        with self._opening:
+            fds, self._fd, self._retired = [*self._retired, self._fd], None, []
+            for fd in fds:
+                if fd is not None:
+                    os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def _is_free(self, offset: int) -> bool:
+        try:
+            fd = self._current()
+            # A shared one: those who look at the same moment must not take each other for the owner.
+            if not _lock_byte(fd, offset, shared=True):
+                return False
+            _unlock_byte(fd, offset)
+        except OSError:
+            pass
+        return True
+
+    def _unlock(self, offset: int) -> None:
+        for fd in (*self._retired, self._fd):
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    _unlock_byte(fd, offset)
+
+    def _current(self) -> int:
+        """Return the file, opened anew if it was removed or replaced."""
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+            if self._fd is not None and (found.st_dev, found.st_ino) == self._identity:
+                return self._fd
+        except FileNotFoundError:
+            make_place(self._folder)
+        with self._opening:
+            fd = os.open(self._path, _OPEN, 0o600)
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                os.close(fd)
+                raise OSError(errno.EINVAL, "this is not a regular file", self._path)
+            if (found.st_dev, found.st_ino) == self._identity and self._fd is not None:
+                self._retired.append(fd)  # another thread was quicker; closing this one would free its locks
+                return self._fd
+            if self._fd is not None:
+                self._retired.append(self._fd)
+            self._fd, self._identity = fd, (found.st_dev, found.st_ino)
+            return fd
+
+
+def _offset(key: bytes) -> int:
+    return int.from_bytes(key[:8]) >> 2
+
+
+if fcntl is not None:
+
+    def _lock_byte(fd: int, offset: int, *, shared: bool) -> bool:
+        try:
+            fcntl.lockf(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB, 1, offset)
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
+            return False
+        return True
+
+    def _unlock_byte(fd: int, offset: int) -> None:
+        fcntl.lockf(fd, fcntl.LOCK_UN, 1, offset)
+
+    # struct flock, with room behind it; what cannot be told is only a hint that is missing.
+    _FLOCK = "@qqihh8x" if sys.platform == "darwin" else "@hhqqi8x"
+
+    def _owner_of_byte(fd: int, offset: int) -> int | None:
+        if sys.platform == "darwin":
+            asked = struct.pack(_FLOCK, offset, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
+            _, _, owner, kind, _ = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        else:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
+            kind, _, _, _, owner = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        return None if kind == fcntl.F_UNLCK else owner
+
+else:
+
+    def _lock_byte(fd: int, offset: int, *, shared: bool) -> bool:
+        os.lseek(fd, offset & 0x3FFFFFFF, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock_byte(fd: int, offset: int) -> None:
+        os.lseek(fd, offset & 0x3FFFFFFF, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+    def _owner_of_byte(fd: int, offset: int) -> int | None:
+        return None
 
 
 if fcntl is not None:

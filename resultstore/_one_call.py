@@ -7,8 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from resultstore._data import Data
-from resultstore._identity.key import Form
+from resultstore._computing import Keyed, Outcome
 from resultstore._index.index import CallRow
 from resultstore._settings import CallOptions
 from resultstore._shelf import HeldReference, Reference, missing
@@ -19,25 +18,13 @@ from resultstore.formats.raised import Raised
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
-Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
-"""A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
-
-
-class Outcome(Data):
-    """What a computation gave."""
-
-    value: Any
-    stored: bool
-    metadata: dict[str, Any]
-    """Duration in seconds, time since the epoch and arguments, by joblib's names; empty where nothing was keyed."""
-
 
 class OneCall(Generic[P, R_co]):
     """The half of `CachedFunction` that asks for one call."""
 
     __slots__ = ()
 
-    _compute: Callable[..., Outcome]
+    _once: Callable[..., Outcome]
     _is_outdated: Callable[[Vault, CallRow], bool]
     _judges: bool
     _keyed: Callable[[Any, Any], Keyed | None]
@@ -138,26 +125,34 @@ class OneCall(Generic[P, R_co]):
         >>> reference.get()
         9
         """
-        vault = self._vault
-        call = None
-        if vault is not None:
-            with contextlib.suppress(Exception):  # told by the call itself, below
-                call = self._keyed(args, kwargs)
+        vault, call = self._vault, self._shelvable(args, kwargs)
         if vault is None or call is None:
             return HeldReference(self.store, self._run(args, kwargs).value)
-        key = call[4]
-        row = vault.look(key, self.name)
-        if row is None or (self._judges and self._is_outdated(vault, row)) or not vault.stands(row):
-            elsewhere = (other for other, row in self._stored_elsewhere(vault, call) if vault.stands(row))
-            other = next(elsewhere, None)
-            if other is not None:
-                key = other
-            else:
-                outcome = self._compute(vault, call, args, kwargs, row is not None)
-                if not outcome.stored:
-                    return HeldReference(self.store, outcome.value)
-        elif row.kind == "error":
+        row, standing = self._standing(vault, call)
+        if standing is None:
+            outcome = self._once(vault, call, args, kwargs, row)
+            if not outcome.stored:
+                return HeldReference(self.store, outcome.value)
+        elif standing[1].kind == "error":
             self(*args, **kwargs)  # raises, as it did at the miss
+        return self._reference(vault, call[4] if standing is None else standing[0])
+
+    def _shelvable(self, args: Any, kwargs: Any) -> Keyed | None:
+        """Return a call with its key, or None where there is none: the call itself will tell."""
+        if self._vault is not None:
+            with contextlib.suppress(Exception):
+                return self._keyed(args, kwargs)
+        return None
+
+    def _standing(self, vault: Vault, call: Keyed) -> tuple[CallRow | None, tuple[bytes, CallRow] | None]:
+        """Return the call's row, and key and row of what counts for it and has its payloads in place."""
+        row = vault.look(call[4], self.name)
+        if row is not None and not (self._judges and self._is_outdated(vault, row)) and vault.stands(row):
+            return row, (call[4], row)
+        elsewhere = ((key, other) for key, other in self._stored_elsewhere(vault, call) if vault.stands(other))
+        return row, next(elsewhere, None)
+
+    def _reference(self, vault: Vault, key: bytes) -> Reference:
         mode = self._options.mmap_mode
         return Reference(self.store, key, False if mode == vault.settings.defaults.mmap_mode else mode)
 

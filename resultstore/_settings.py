@@ -68,6 +68,8 @@ class CallOptions(Data):
     """Results that take more are not stored."""
     size_limit: int | None = None
     """Bytes that all stored results of the function may take."""
+    single_flight: bool = True
+    """Whether a call that is being computed elsewhere is waited for."""
 
 
 class Settings(Data):
@@ -153,10 +155,11 @@ def make_call_options(
     min_seconds: object = None,
     max_result_size: object = False,
     size_limit: object = None,
+    single_flight: object = None,
 ) -> CallOptions:
     """Check a function's options.
 
-    False inherits; None is none, or for ``verbose``, the checks and ``min_seconds`` inherits.
+    False inherits; None is none, or for ``verbose``, the checks, ``min_seconds`` and ``single_flight`` inherits.
     """
     options = CallOptions(
         parse_mmap_mode(mmap_mode, defaults.mmap_mode),
@@ -171,6 +174,7 @@ def make_call_options(
         defaults.min_seconds if min_seconds is None else parse_age(min_seconds, "min_seconds"),
         defaults.max_result_nbytes if max_result_size is False else _parse_size(max_result_size, "max_result_size"),
         _parse_size(size_limit, "size_limit"),
+        defaults.single_flight if single_flight is None else bool(single_flight),
     )
     if options.mmap_mode is not None and options.compression is not None:
         raise OptionError(

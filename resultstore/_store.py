@@ -73,6 +73,9 @@ class Store(Asking, Housekeeping):
         and the new result takes the old one's place.
     check_arguments : bool, default False
         Whether a call that changes its arguments is told: a hit would not change them.
+    single_flight : bool, default True
+        Whether a call that another thread, task or process is computing at this moment is waited for
+        and taken from there, so that each is computed once.
 
     Raises
     ------
@@ -122,6 +125,7 @@ class Store(Asking, Housekeeping):
         on_mutable: str = "warn",
         check_hits: float = 0.0,
         check_arguments: bool = False,
+        single_flight: bool = True,
     ) -> None:
         self._location = location
         self._options = {
@@ -137,6 +141,7 @@ class Store(Asking, Housekeeping):
             "on_mutable": on_mutable,
             "check_hits": check_hits,
             "check_arguments": check_arguments,
+            "single_flight": single_flight,
         }
         defaults = make_call_options(
             CallOptions(),
@@ -147,6 +152,7 @@ class Store(Asking, Housekeeping):
             check_arguments=check_arguments,
             min_seconds=min_seconds,
             max_result_size=max_result_size,
+            single_flight=single_flight,
         )
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
         settings = make_settings(
@@ -204,6 +210,7 @@ class Store(Asking, Housekeeping):
         size_limit: int | str | None = None,
         min_seconds: timedelta | float | str | None = None,
         max_result_size: int | str | bool | None = False,
+        single_flight: bool | None = None,
     ) -> CachedFunction[P, R]: ...
     @overload
     def cache(
@@ -226,6 +233,7 @@ class Store(Asking, Housekeeping):
         size_limit: int | str | None = None,
         min_seconds: timedelta | float | str | None = None,
         max_result_size: int | str | bool | None = False,
+        single_flight: bool | None = None,
     ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
     def cache(
         self,
@@ -247,6 +255,7 @@ class Store(Asking, Housekeeping):
         size_limit: int | str | None = None,
         min_seconds: timedelta | float | str | None = None,
         max_result_size: int | str | bool | None = False,
+        single_flight: bool | None = None,
     ) -> CachedFunction[P, R] | Callable[[Callable[P, R]], CachedFunction[P, R]]:
         """Decorate a function, so that its results persist.
 
@@ -295,6 +304,8 @@ class Store(Asking, Housekeeping):
             As for `Store`; None takes over the store's.
         max_result_size : int, str, None or False, default False
             As for `Store`; None for no limit, False as the store says.
+        single_flight : bool, optional
+            As for `Store`; None takes over the store's.
 
         Returns
         -------
@@ -331,6 +342,7 @@ class Store(Asking, Housekeeping):
             min_seconds=min_seconds,
             max_result_size=max_result_size,
             size_limit=size_limit,
+            single_flight=single_flight,
         )
         keyed = make_key_options(ignore, key, version, was, on_mutable, ignore_globals, self._on_mutable)
         if func is None:
@@ -395,6 +407,7 @@ _DEFAULTS: dict[str, Any] = {
     "on_mutable": "warn",
     "check_hits": 0.0,
     "check_arguments": False,
+    "single_flight": True,
 }
 
 

@@ -21,6 +21,7 @@ from resultstore import _lifetime, _lineage
 from resultstore._accesses import Accesses
 from resultstore._dropping import Dropping
 from resultstore._facts import STORED, Computed, PayloadFacts, plain_text
+from resultstore._flights import flights_at
 from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Index
@@ -93,6 +94,7 @@ class Vault(Dropping):
             self.reporter.warn,
         )  # fmt: skip
         self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
+        self.flights = flights_at(self.place, self._keeper.waiting)
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)
@@ -320,6 +322,7 @@ class Vault(Dropping):
         with self.gate.alone(wait_s) as nobody_writes:
             self.index.close(writer=nobody_writes)
         self.gate.close()
+        self.flights.close()
 
     def pause(self, wait_s: float) -> bool:
         """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours."""
@@ -341,6 +344,7 @@ class Vault(Dropping):
         self._process = os.getpid()
         self._accesses.forget()
         self._keeper.waiting.renew()
+        self.flights.renew()
         self._armed = False
         self.gate.abandon()
         self.index.connections.abandon()

@@ -31,6 +31,8 @@ class Waiting:
     """The results of one place that wait in this process, whichever of its stores computed them."""
 
     def __init__(self) -> None:
+        self.landed: Callable[[Sequence[bytes]], None] = _do_nothing
+        """Called with the keys of results that no longer wait."""
         self.budgets: set[object] = set()
         """The limits of the stores that share this: with unlike ones nothing waits, for any of them may write it."""
         self._writers: list[weakref.WeakMethod[Callable[[], None]]] = []
@@ -120,6 +122,8 @@ class Waiting:
         """Say that calls are in the index now, or lost."""
         for call in calls:
             self._writing.pop(call.key, None)
+        if calls:
+            self.landed([call.key for call in calls])
 
     # -- the thread that writes what is left when a burst is over
 
@@ -179,6 +183,10 @@ class Waiting:
             self._stopped = False
             if self._calls:
                 self._watch()
+
+
+def _do_nothing(keys: Sequence[bytes]) -> None:
+    pass
 
 
 def _is_daemon() -> bool:

@@ -106,6 +106,12 @@ def is_compiled(func: object) -> bool:
     return owner_of(func) is not None
 
 
+def is_coroutine_function(func: Callable[..., Any]) -> bool:
+    """Say whether this is an ``async def``, maybe below partials."""
+    inner = innermost(func)
+    return isinstance(inner, types.FunctionType) and bool(inner.__code__.co_flags & _COROUTINE)
+
+
 def check_kind(func: object) -> None:
     """Raise `FunctionError` for what cannot be cached yet, saying why and what to do instead."""
     inner = innermost(func) if callable(func) else func
@@ -115,11 +121,9 @@ def check_kind(func: object) -> None:
     elif isinstance(inner, type):
         problem = "a class cannot be cached: cache a function that makes the object"
     elif isinstance(inner, types.FunctionType):
-        flags = inner.__code__.co_flags
-        if flags & (_COROUTINE | _ASYNC_GENERATOR):
-            problem = "an async function cannot be cached yet: cache the slow plain function that it calls"
-        else:
+        if not inner.__code__.co_flags & _ASYNC_GENERATOR:
             return
+        problem = "an async generator cannot be cached: cache an async function that returns a list"
     elif is_compiled(inner):
         return
     elif is_ufunc(inner) or isinstance(inner, types.BuiltinFunctionType):

@@ -101,7 +101,13 @@ class Index:
                 row = CallRow(*rows[0])
                 if page is not None:
                     recent.put(page, key, row)
+            elif page is not None:
+                recent.miss(page, key)
         return row
+
+    def lacks(self, key: bytes) -> bool:
+        """Say whether a call that was just looked for is still not here; False where that is unknown."""
+        return key not in self._waiting and self._recent.lacks(key)
 
     def describe(self, call_id: int) -> tuple[float, dict[str, str]]:
         """Return how long a call took, in seconds, and its arguments in short."""

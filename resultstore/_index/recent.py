@@ -73,6 +73,7 @@ class Recent:
         self.current: Page | None = None
         """What was read lately."""
         self._fetches = 0
+        self._missed: dict[bytes, Page] = {}
 
     def drop(self) -> None:
         """Forget all that was read: the next connection may be to another file."""
@@ -120,6 +121,17 @@ class Recent:
                 if len(rows) >= _MOST:
                     rows.clear()
                 rows[key] = row
+
+    def miss(self, page: Page, key: bytes) -> None:
+        """Note that no row was found for a key, after its page was asked for."""
+        if len(self._missed) >= _MOST:
+            self._missed.clear()
+        self._missed[key] = page
+
+    def lacks(self, key: bytes) -> bool:
+        """Say whether nothing was committed since a key was noted as missed; it is asked once."""
+        page = self._missed.pop(key, None)
+        return page is not None and page is self.current and page[0].is_at(page[1])
 
     def turn(self, page: Page | None, altered: Iterable[bytes]) -> None:
         """Go on with a page after a commit of our own that altered no other rows than these.
