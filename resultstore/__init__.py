@@ -26,6 +26,7 @@ from resultstore.errors import (
 )
 
 if typing.TYPE_CHECKING:
+    from resultstore._async import AsyncCachedFunction
     from resultstore._upkeep import FunctionStats, Plan, Problem, Stats
     from resultstore.change import Change
     from resultstore.explain import Explanation
@@ -36,6 +37,7 @@ if typing.TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncCachedFunction",
     "BusyError",
     "CacheWarning",
     "CachedFunction",
@@ -70,6 +72,7 @@ __all__ = [
 # What a script that only hits needs none of is imported when it is first asked for: a third of the start.
 _LATE = {
     **dict.fromkeys(("FunctionStats", "Plan", "Problem", "Stats"), "_upkeep"),
+    "AsyncCachedFunction": "_async",
     "Change": "change",
     "Explanation": "explain",
     "between": "query",

@@ -144,8 +144,13 @@ class Computing:
             call, arguments = self._ready(vault, call)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
-        computed, result = self._computed(call, args, kwargs, arguments)
-        return self._kept(vault, call, computed, result, replaces)
+        # As `_computed`, without its frames: a recursive function would reach the recursion limit the sooner.
+        facts = self._function_facts(call[3])
+        self._progress.calling(args, kwargs)
+        with Run(self._identity, self._options.cache_errors) as run:
+            result = self._func(*args, **kwargs)
+            run.result = result if self._options.iterators is None else listed(result)
+        return self._kept(vault, call, self._facts_of(call, facts, arguments, run), run.result, replaces)
 
     def _ready(self, vault: Vault, call: Keyed) -> tuple[Keyed, tuple[ArgumentFacts, ...]]:
         """Return a proven call and the facts of its arguments, before the function can change them."""

@@ -310,12 +310,12 @@ class Store(Asking, Housekeeping):
         Returns
         -------
         CachedFunction
-            The function, with the same signature.
+            The function, with the same signature; of an ``async def`` an `AsyncCachedFunction`.
 
         Raises
         ------
         FunctionError
-            If a function of this kind cannot be cached: an ``async def``, a class, a property.
+            If a function of this kind cannot be cached: a class, a property, an ``async`` generator.
         OptionError
             If an option has a value that it cannot have, or ``ignore`` names something that is not a
             parameter.

@@ -84,8 +84,8 @@ class FunctionError(StoreError, TypeError):
     Examples
     --------
     >>> @store.cache
-    ... async def fetch(name):
-    ...     return name
+    ... class Model:
+    ...     pass
     Traceback (most recent call last):
     ...
     resultstore.errors.FunctionError: ...

@@ -268,10 +268,6 @@ class Holder:
         """Do nothing."""
 
 
-async def coroutine():
-    """Do nothing."""
-
-
 async def async_generator():
     """Do nothing."""
     yield
@@ -283,8 +279,7 @@ async def async_generator():
         (property(make), "a property"),
         (Holder, "a class cannot"),
         (functools.lru_cache(make), "a callable object of type _lru_cache_wrapper"),
-        (coroutine, "an async function"),
-        (async_generator, "an async function"),
+        (async_generator, "an async generator"),
         ([].append, "no module with a version"),
         (3, "not a function"),
     ],

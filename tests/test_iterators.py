@@ -115,7 +115,7 @@ def test_async_generators_are_refused(store):
     async def numbers():
         yield 1
 
-    with pytest.raises(FunctionError, match="an async function"):
+    with pytest.raises(FunctionError, match="an async generator"):
         store.cache(numbers)
 
 

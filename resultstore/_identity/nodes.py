@@ -33,6 +33,7 @@ class Nodes:
     untracked: list[tuple[str, str]]
     _as_they_are: frozenset[tuple[int, str]]
     _distributions: dict[Owner, Node]
+    _labelled: dict[tuple[int, str], Node]
     _lenient: bool
     _nodes: dict[int, Node]
     _todo: deque[tuple[Callable[..., None], tuple[Any, ...]]]
@@ -97,7 +98,13 @@ class Nodes:
 
     def _pinned(self, func: Any, name: str, label: str) -> Node:
         """Return the node of a function whose code a label stands in for: what it closes over still counts."""
-        node = Node("pinned", name, encode(("pinned", kinds.plain_name(func), label)))
+        known = self._labelled.get((id(func), label))
+        if known is not None:  # it may close over itself
+            return known
+        node = self._labelled[id(func), label] = Node(
+            "pinned", name, encode(("pinned", kinds.plain_name(func), label))
+        )
+        self.watch.kept.append(func)
         cells = zip(func.__code__.co_freevars, func.__closure__ or (), strict=True) if hasattr(func, "__code__") else ()
         parts = [(f"{FREE} {variable}", kinds.content(cell), f"{name} {FREE} {variable}") for variable, cell in cells]
         if parts:

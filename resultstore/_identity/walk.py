@@ -45,6 +45,7 @@ class Walk(Nodes):
         self._ignore_globals = frozenset(ignore_globals)
         self._nodes: dict[int, Node] = {}
         self._distributions: dict[Owner, Node] = {}
+        self._labelled: dict[tuple[int, str], Node] = {}
         self._members: dict[tuple[str, str], Node] = {}
         self._todo: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._lenient = False
