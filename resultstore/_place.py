@@ -1,10 +1,21 @@
-"""The store's directory: how it is made, and whether it is ours alone."""
+"""The store's directory: how it is made, whether it is ours alone, and where it lies."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
+
+_NETWORK = frozenset(
+    "9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre mmfs ncp ncpfs nfs nfs4 ocfs2 "
+    "orangefs panfs prl_fs pvfs2 quobyte smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
+)
+_LOCAL_FUSE = frozenset(
+    "fuse.bindfs fuse.encfs fuse.exfat fuse.fuse-overlayfs fuse.gocryptfs fuse.mergerfs fuse.ntfs fuse.ntfs-3g "
+    "fuse.zfs".split()
+)
+_types: dict[int, str] = {}
+"""The file systems that were looked at, by device."""
 
 
 def make_place(place: str) -> None:
@@ -28,6 +39,52 @@ def others_can_write(place: str) -> bool:
     if mode.st_mode & stat.S_IWOTH:
         return True
     return bool(mode.st_mode & stat.S_IWGRP) and hasattr(os, "getgid") and mode.st_gid != os.getgid()
+
+
+def network_file_system(folder: str) -> str | None:
+    """Return the type of the file system of a directory, if other machines may use it as well.
+
+    None for local ones, and where that cannot be told. What is mounted by FUSE counts as remote, but for some.
+    """
+    try:
+        device = os.stat(folder).st_dev
+    except OSError:
+        return None
+    kind = _types.get(device)
+    if kind is None:
+        kind = _types[device] = _file_system(os.path.realpath(folder))
+    is_remote = kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
+    return kind if is_remote else None
+
+
+def _file_system(place: str) -> str:
+    longest, found = -1, ""
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as mounts:
+        target = os.fsencode(place).rstrip(b"/") + b"/"
+        for line in mounts:
+            words = line.split(b" ")
+            point = _unescape(words[4]).rstrip(b"/") + b"/"
+            if len(point) >= longest and target.startswith(point):  # of those at one point, the last lies on top
+                longest, found = len(point), words[words.index(b"-") + 1].decode()
+    return found
+
+
+def _unescape(path: bytes) -> bytes:
+    if b"\\" not in path:
+        return path
+    head, *rest = path.split(b"\\")
+    return head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
+
+
+def sync_folder(folder: str) -> None:
+    """Have the system write down what a directory's entries are."""
+    if os.name == "nt":  # directories cannot be opened there
+        return
+    fd = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _write_mark(folder: str, name: str, text: str) -> None:

@@ -10,11 +10,12 @@ or a result that is not stored, and one warning.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from resultstore import _lifetime, _lineage
@@ -35,7 +36,7 @@ from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
 from resultstore.blobs.local import LocalBlobs
-from resultstore.errors import BusyError, DamagedError, UnstorableError
+from resultstore.errors import BusyError, DamagedError, SchemaError, UnstorableError
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.tree import take_apart
 
@@ -49,9 +50,10 @@ _DROP_WAIT_S, _DROP_PAUSE_S = 2.0, 0.001
 class _Writing:
     """Holds the write gate of a place, which is made if it is not there."""
 
-    def __init__(self, place: str, gate: Gate) -> None:
+    def __init__(self, place: str, gate: Gate, settle: Callable[[], None]) -> None:
         self._place = place
         self._gate = gate
+        self._settle = settle
         self._busy_until = 0.0
 
     @contextlib.contextmanager
@@ -61,6 +63,7 @@ class _Writing:
         wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
         try:
             with self._gate.held(wait_s if most_s is None else min(wait_s, most_s)):
+                self._settle()
                 yield
         except BusyError:
             if most_s is None:
@@ -80,7 +83,7 @@ class Vault(Dropping):
         self.blobs = LocalBlobs(self.place)
         self.journal = Journal(self.place)
         self.gate = Gate(self.place)
-        self._writing = _Writing(self.place, self.gate)
+        self._writing = _Writing(self.place, self.gate, self._settle)
         self.reporter = Reporter()
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
@@ -98,9 +101,35 @@ class Vault(Dropping):
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)
-        if self.index.connections.is_older:
-            with self.gate.held(_UPGRADE_WAIT_S):
-                self.index.upgrade()
+        self.index.connections.tell = functools.partial(self.reporter.warn, "")
+        self._settle_from, self._unsettled = 0.0, ""
+        if self.index.is_unsettled:
+            try:
+                with self.gate.held(_UPGRADE_WAIT_S):
+                    self._settle()
+            except Exception as error:
+                self._tell_unsettled(error)
+
+    def _settle(self) -> None:
+        """Bring an index of an older version to ours, or raise SchemaError. The write gate is held."""
+        if not self.index.is_unsettled:
+            return
+        if time.monotonic() >= self._settle_from:
+            try:
+                self.index.settle()
+            except Exception as error:
+                self._unsettled = str(error)
+                self._settle_from = time.monotonic() + _BUSY_PAUSE_S
+        if self.index.is_unsettled:
+            raise SchemaError(self._unsettled)
+
+    def _tell_unsettled(self, error: Exception) -> None:
+        self.reporter.warn(
+            "",
+            "upgrade",
+            f"the index of {self.place} cannot be used as it is, and could not be brought to this version ({error}); "
+            "computing instead",
+        )
 
     def _judge_pickle(self) -> bool:
         """Decide on pickle: by the option, else by whether others could plant one."""
@@ -155,6 +184,9 @@ class Vault(Dropping):
         return value
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
+        if self.index.is_unsettled:
+            self._tell_unsettled(error)
+            return
         self.reporter.warn(function, "reading", f"the store {self.place} cannot be read ({error}); computing instead")
 
     def load(self, key: bytes, mmap_mode: str | None = None) -> Any:
@@ -269,7 +301,10 @@ class Vault(Dropping):
                 self._keeper.refuse(computed, str(error))
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
-            self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
+            if self.index.is_unsettled:
+                self._tell_unsettled(error)
+            else:
+                self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
             return value, False
         _lineage.note(self.place, computed.key)
         if not self._armed:
