@@ -6,6 +6,8 @@ import contextlib
 import os
 import stat
 
+from resultstore._syncing import sync_folder
+
 _NETWORK = frozenset(
     "9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre mmfs ncp ncpfs nfs nfs4 ocfs2 "
     "orangefs panfs prl_fs pvfs2 quobyte smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
@@ -18,13 +20,21 @@ _types: dict[int, str] = {}
 """The file systems that were looked at, by device."""
 
 
-def make_place(place: str) -> None:
+def make_place(place: str, *, is_durable: bool = False) -> None:
     """Make the directory at the first write; an existing one is only added to."""
     if os.path.isdir(place):
         return
+    above = os.path.dirname(place)
+    missing = []
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(place, 0o700)
+        if is_durable:
+            for folder in (above, *missing):
+                sync_folder(folder)
         # Marks for backup programs and git; never put into a directory that was somebody's before.
         _write_mark(place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n")
         _write_mark(place, ".gitignore", "# made by resultstore\n*\n")
@@ -74,17 +84,6 @@ def _unescape(path: bytes) -> bytes:
         return path
     head, *rest = path.split(b"\\")
     return head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
-
-
-def sync_folder(folder: str) -> None:
-    """Have the system write down what a directory's entries are."""
-    if os.name == "nt":  # directories cannot be opened there
-        return
-    fd = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _write_mark(folder: str, name: str, text: str) -> None:

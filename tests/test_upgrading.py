@@ -136,7 +136,7 @@ def test_an_upgrade_that_cannot_be_done_is_told_once_and_tried_again(folder, mon
         assert len(caught) == 1
         assert (folder / "index.sqlite").read_bytes() == before
         assert version_of(folder / "index.sqlite") == (1, 7)
-    store._vault._settle_from = 0.0  # type: ignore[union-attr]
+    store._vault._writing._settle_from = 0.0  # type: ignore[union-attr]
     assert f(3) == 9
     assert f.check_call_in_cache(3)
     assert len(store.find()) == 8

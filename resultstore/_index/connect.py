@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
 from resultstore._index import hot, making, opened
+from resultstore._syncing import sync_folder
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
 if TYPE_CHECKING:
@@ -297,6 +298,11 @@ class Connections:
             is_logged = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             # A power cut in the middle of rolling back could tear a file that was not synced at each step.
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_logged and not self._is_durable else 'FULL'}")
+            if self._is_durable:
+                connection.execute("PRAGMA fullfsync = ON")  # macOS
+                folder = os.path.dirname(self.path)
+                sync_folder(folder)  # whoever has made it
+                sync_folder(os.path.dirname(folder))
             connection.execute("PRAGMA foreign_keys = ON")
             # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
             # that one large transaction has grown is cut when it is next reused.
@@ -307,7 +313,7 @@ class Connections:
         return self._writer
 
     def _make(self) -> None:
-        why = making.make(self.path, self._meta, is_durable=self._is_durable)
+        why = making.make(self.path, self._meta)
         if why is not None:
             self.tell("journal", _UNLOGGED.format(self.path, why))
 

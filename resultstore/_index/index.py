@@ -50,11 +50,19 @@ class Index:
     Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
     """
 
-    def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str], policy: Policy = LRU) -> None:
+    def __init__(
+        self,
+        folder: str,
+        size_limit: int | None,
+        meta: dict[str, str],
+        policy: Policy = LRU,
+        *,
+        is_durable: bool = False,
+    ) -> None:
         pages = _CHECKPOINT_PAGES
         if size_limit is not None:  # the log counts in the budget
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
-        self.connections = Connections(folder, meta, checkpoint_pages=pages)
+        self.connections = Connections(folder, meta, checkpoint_pages=pages, is_durable=is_durable)
         self._blocked_nbytes = _BLOCKED * pages * 4096
         self._policy = policy
         self._run_id: int | None = None

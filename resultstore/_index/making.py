@@ -14,13 +14,14 @@ from collections.abc import Mapping
 
 from resultstore import _place
 from resultstore._index import hot, opened
+from resultstore._syncing import sync_file
 from resultstore.errors import BusyError
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 _UNLOG_WAIT_S = 5.0
 
 
-def make(path: str, meta: Mapping[str, str], *, is_durable: bool) -> str | None:
+def make(path: str, meta: Mapping[str, str]) -> str | None:
     """Make a whole index beside its place and rename it: nobody ever sees half of one.
 
     Return why it has no write-ahead log, or None if it has one.
@@ -33,9 +34,12 @@ def make(path: str, meta: Mapping[str, str], *, is_durable: bool) -> str | None:
             why = why or "SQLite can keep no write-ahead log there"
             _remove(temporary)
             _fill(temporary, meta, logged=False)
+        fd = os.open(temporary, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        try:
+            sync_file(fd)
+        finally:
+            os.close(fd)
         os.rename(temporary, path)
-        if is_durable:
-            _place.sync_folder(folder)
     finally:
         _remove(temporary)
     return why
@@ -45,6 +49,8 @@ def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
     """Make an index with nothing in it; say whether it could be given the log that it should have."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = OFF")  # what fails is thrown away
+        connection.execute("PRAGMA synchronous = OFF")  # once, at the end, is enough
         connection.execute("PRAGMA page_size = 4096")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("BEGIN")
@@ -55,6 +61,7 @@ def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {hot.VERSION}")
         if not logged:
+            connection.execute("PRAGMA journal_mode = DELETE")
             return True
         try:
             answer = connection.execute("PRAGMA journal_mode = WAL").fetchone()
