@@ -10,7 +10,6 @@ or a result that is not stored, and one warning.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import time
@@ -78,7 +77,7 @@ class Vault(Dropping):
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)
-        self.index.connections.tell = functools.partial(self.reporter.warn, "")
+        self.index.connections.warn = self.reporter.warn
         self._writing.settle()
 
     def _judge_pickle(self) -> bool:

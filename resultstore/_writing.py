@@ -24,7 +24,7 @@ class Writing:
         self._place = place
         self._gate = gate
         self._index = index
-        self._warn = warn
+        self.warn = warn
         self._is_durable = is_durable
         self._busy_until = 0.0
         self._settle_from, self._unsettled = 0.0, ""
@@ -68,7 +68,7 @@ class Writing:
         """Tell that the index cannot be used, if that is why something has failed; say whether it is."""
         if not self._index.is_unsettled:
             return False
-        self._warn(
+        self.warn(
             "",
             "upgrade",
             f"the index of {self._place} cannot be used as it is, and could not be brought to this version ({error}); "

@@ -19,12 +19,13 @@ from resultstore.errors import BusyError
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 _UNLOG_WAIT_S = 5.0
+_WISHED = "RESULTSTORE_JOURNAL=rollback is set"
 
 
 def make(path: str, meta: Mapping[str, str]) -> str | None:
     """Make a whole index beside its place and rename it: nobody ever sees half of one.
 
-    Return why it has no write-ahead log, or None if it has one.
+    Return why it has no write-ahead log; None if it has one, or nobody wanted one.
     """
     folder = os.path.dirname(path)
     why = why_unlogged(folder)
@@ -42,7 +43,7 @@ def make(path: str, meta: Mapping[str, str]) -> str | None:
         os.rename(temporary, path)
     finally:
         _remove(temporary)
-    return why
+    return None if why == _WISHED else why
 
 
 def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
@@ -91,7 +92,7 @@ def why_unlogged(folder: str) -> str | None:
     """Return why an index in a directory must have no write-ahead log; None where it may."""
     wish = os.environ.get("RESULTSTORE_JOURNAL", "").strip().lower()
     if wish == "rollback":
-        return "RESULTSTORE_JOURNAL=rollback is set"
+        return _WISHED
     kind = None if wish == "wal" else _place.network_file_system(folder)
     return None if kind is None else f"it lies on a file system that other machines may use as well ({kind})"
 
