@@ -12,8 +12,9 @@ from resultstore._accesses import Accesses
 from resultstore._facts import FunctionFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Dropped, Index
-from resultstore._keeping import Keeper, Writing
+from resultstore._keeping import Keeper
 from resultstore._room import Room
+from resultstore._writing import Writing
 from resultstore.errors import MissingError
 from resultstore.eviction import Use
 

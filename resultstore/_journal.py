@@ -16,6 +16,7 @@ from typing import Any
 
 from resultstore._data import Data
 from resultstore._facts import CallFacts, PayloadFacts
+from resultstore._syncing import sync_file, sync_folder
 
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
@@ -26,12 +27,17 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, 
 class Journal:
     """The journal of one store. Writing needs the write gate, which the caller holds."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, is_durable: bool = False) -> None:
         self.path = os.path.join(folder, FILE_NAME)
+        self._is_durable = is_durable
+        self._is_entered = False
 
     def append(self, call: CallFacts) -> None:
         """Add a call's line."""
         self._write(self.path, _line(_record(call)), os.O_APPEND)
+        if self._is_durable and not self._is_entered:
+            sync_folder(os.path.dirname(self.path))
+            self._is_entered = True
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records whose lines are whole, oldest first."""
@@ -52,6 +58,8 @@ class Journal:
         try:
             self._write(temporary, b"".join(map(_line, latest.values())), os.O_EXCL)
             os.replace(temporary, self.path)
+            if self._is_durable:
+                sync_folder(os.path.dirname(self.path))
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -59,6 +67,7 @@ class Journal:
 
     def clear(self) -> None:
         """Forget all lines."""
+        self._is_entered = False
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -75,6 +84,8 @@ class Journal:
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
+            if self._is_durable:
+                sync_file(fd)
         finally:
             os.close(fd)
 

@@ -17,6 +17,7 @@ from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
+from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.errors import BusyError
 from resultstore.eviction import RECORD_NBYTES, Budget
@@ -24,10 +25,6 @@ from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Tree
-
-Writing = Callable[..., contextlib.AbstractContextManager[None]]
-"""Holds the write gate of an existing place, waiting for it as long as it says, or as it is told."""
-
 
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
@@ -55,6 +52,8 @@ class Keeper:
         loader: Loader,
         writing: Writing,
         warn: Callable[[str, str, str], None],
+        *,
+        is_durable: bool,
     ) -> None:
         self._place = place
         self._limit = limit
@@ -65,6 +64,7 @@ class Keeper:
         self._loader = loader
         self._writing = writing
         self._warn = warn
+        self._is_durable = is_durable
         self._is_at_it = 0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
@@ -92,7 +92,7 @@ class Keeper:
             with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
                 _check_size(encoded.nbytes, self._limit, options)
                 if self._room.has(encoded.nbytes):
-                    make_place(self._place)
+                    make_place(self._place, is_durable=self._is_durable)
                     tickets.append(self._blobs.stage((encoded.head, *encoded.pieces)))
                     return tickets[-1]
             return None
@@ -159,6 +159,7 @@ class Keeper:
         if (
             self.waiting.is_burst()
             and not at_once
+            and not self._is_durable
             and len(self.waiting.budgets) == 1
             and not _lifetime.is_over
             and computed.duration <= LONGEST_S
@@ -167,7 +168,7 @@ class Keeper:
         ):
             self._let_wait(computed, parts, packed, result, note)
             return
-        make_place(self._place)
+        make_place(self._place, is_durable=self._is_durable)
         if self._limit is not None:
             incoming = sum(p.facts.nbytes for p in packed if p.buffers and p.ticket is None)
             if incoming:

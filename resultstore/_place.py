@@ -1,4 +1,4 @@
-"""The store's directory: how it is made, and whether it is ours alone."""
+"""The store's directory: how it is made, whether it is ours alone, and where it lies."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ import contextlib
 import os
 import stat
 
+from resultstore._syncing import sync_folder
 
-def make_place(place: str) -> None:
+_NETWORK = frozenset(
+    "9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre mmfs ncp ncpfs nfs nfs4 ocfs2 "
+    "orangefs panfs prl_fs pvfs2 quobyte smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
+)
+_LOCAL_FUSE = frozenset(
+    "fuse.bindfs fuse.encfs fuse.exfat fuse.fuse-overlayfs fuse.gocryptfs fuse.mergerfs fuse.ntfs fuse.ntfs-3g "
+    "fuse.zfs".split()
+)
+_types: dict[int, str] = {}
+"""The file systems that were looked at, by device."""
+
+
+def make_place(place: str, *, is_durable: bool = False) -> None:
     """Make the directory at the first write; an existing one is only added to."""
     if os.path.isdir(place):
         return
+    above = os.path.dirname(place)
+    missing = []
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(place, 0o700)
+        if is_durable:
+            for folder in (above, *missing):
+                sync_folder(folder)
         # Marks for backup programs and git; never put into a directory that was somebody's before.
         _write_mark(place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n")
         _write_mark(place, ".gitignore", "# made by resultstore\n*\n")
@@ -28,6 +49,41 @@ def others_can_write(place: str) -> bool:
     if mode.st_mode & stat.S_IWOTH:
         return True
     return bool(mode.st_mode & stat.S_IWGRP) and hasattr(os, "getgid") and mode.st_gid != os.getgid()
+
+
+def network_file_system(folder: str) -> str | None:
+    """Return the type of the file system of a directory, if other machines may use it as well.
+
+    None for local ones, and where that cannot be told. What is mounted by FUSE counts as remote, but for some.
+    """
+    try:
+        device = os.stat(folder).st_dev
+    except OSError:
+        return None
+    kind = _types.get(device)
+    if kind is None:
+        kind = _types[device] = _file_system(os.path.realpath(folder))
+    is_remote = kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
+    return kind if is_remote else None
+
+
+def _file_system(place: str) -> str:
+    longest, found = -1, ""
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as mounts:
+        target = os.fsencode(place).rstrip(b"/") + b"/"
+        for line in mounts:
+            words = line.split(b" ")
+            point = _unescape(words[4]).rstrip(b"/") + b"/"
+            if len(point) >= longest and target.startswith(point):  # of those at one point, the last lies on top
+                longest, found = len(point), words[words.index(b"-") + 1].decode()
+    return found
+
+
+def _unescape(path: bytes) -> bytes:
+    if b"\\" not in path:
+        return path
+    head, *rest = path.split(b"\\")
+    return head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
 
 
 def _write_mark(folder: str, name: str, text: str) -> None:

@@ -14,6 +14,8 @@ from resultstore.eviction import LRU, RECORD_BATCH, RECORD_NBYTES, Budget, Polic
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
+_BACKUP_S = 7 * 86400.0
+"""Copies that upgrades have made stay for so long, whatever room they take."""
 _FOLDERS_NBYTES = 20 * 4096
 
 
@@ -150,7 +152,7 @@ class Room:
     def _sweep(self) -> int:
         before = self._blobs.extra_nbytes()
         self._blobs.sweep(STALE_S)
-        return before - self._blobs.extra_nbytes()
+        return before - self._blobs.extra_nbytes() + self._index.drop_backups(_BACKUP_S)
 
     def compact_journal(self) -> None:
         """Rewrite the journal when more than half of its lines are of calls that are gone."""

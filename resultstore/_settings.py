@@ -13,6 +13,7 @@ from resultstore._sizes import parse_age, parse_size
 from resultstore.errors import LocationError, OptionError
 from resultstore.eviction import LRU, POLICIES, Policy, Use
 
+DURABILITIES = ("normal", "full")
 MINIMUM_LIMIT = 1_000_000
 _LEVEL = 1
 
@@ -87,6 +88,8 @@ class Settings(Data):
     """What functions take over unless they say otherwise."""
     policy: Policy = LRU
     """Which results go first."""
+    durability: str = "normal"
+    """``"full"``: a result is on the disk when its call returns."""
 
 
 def make_settings(
@@ -96,6 +99,7 @@ def make_settings(
     strict: bool,
     defaults: CallOptions,
     policy: str | Policy = "lru",
+    durability: object = "normal",
 ) -> Settings:
     """Check the options and resolve the place, once and for all, against the present directory."""
     try:
@@ -108,6 +112,10 @@ def make_settings(
         raise LocationError(f"{place} is a file: a store is a directory. Give another path, or move the file away.")
     if allow_pickle not in (None, True, False):
         raise OptionError("allow_pickle", allow_pickle, "write True, False, or None for the default")
+    if not isinstance(durability, str) or durability not in DURABILITIES:
+        raise OptionError(
+            "durability", durability, 'write "normal", or "full": results survive a power cut, and take longer to store'
+        )
     limit = None
     if size_limit is not None:
         limit = parse_size(size_limit, "size_limit")
@@ -115,7 +123,7 @@ def make_settings(
             raise OptionError(
                 "size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit"
             )
-    return Settings(place, limit, allow_pickle, bool(strict), defaults, parse_policy(policy))
+    return Settings(place, limit, allow_pickle, bool(strict), defaults, parse_policy(policy), durability)
 
 
 def parse_policy(policy: object) -> Policy:

@@ -73,6 +73,9 @@ class Store(Asking, Housekeeping):
         and the new result takes the old one's place.
     check_arguments : bool, default False
         Whether a call that changes its arguments is told: a hit would not change them.
+    durability : {"normal", "full"}, default "normal"
+        What survives a power cut: with ``"normal"`` all but the last results, with ``"full"`` every
+        result from the moment on that its call returns. A kill of the process costs nothing either way.
     single_flight : bool, default True
         Whether a call that another thread, task or process is computing at this moment is waited for
         and taken from there, so that each is computed once.
@@ -125,6 +128,7 @@ class Store(Asking, Housekeeping):
         on_mutable: str = "warn",
         check_hits: float = 0.0,
         check_arguments: bool = False,
+        durability: str = "normal",
         single_flight: bool = True,
     ) -> None:
         self._location = location
@@ -141,6 +145,7 @@ class Store(Asking, Housekeeping):
             "on_mutable": on_mutable,
             "check_hits": check_hits,
             "check_arguments": check_arguments,
+            "durability": durability,
             "single_flight": single_flight,
         }
         defaults = make_call_options(
@@ -156,7 +161,7 @@ class Store(Asking, Housekeeping):
         )
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
         settings = make_settings(
-            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy
+            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy, durability
         )
         self._settings = settings if location is not None else None
         self._defaults = defaults
@@ -375,9 +380,11 @@ class Store(Asking, Housekeeping):
         return hash(self._settings)
 
     def __repr__(self) -> str:
-        given = {name: value for name, value in self._options.items() if value is not _DEFAULTS[name]}
-        options = "".join(f", {name}={value!r}" for name, value in given.items())
+        options = "".join(f", {name}={value!r}" for name, value in self._given_options().items())
         return f"Store({self._location if self._location is None else os.fspath(self._location)!r}{options})"
+
+    def _given_options(self) -> dict[str, Any]:
+        return {name: value for name, value in self._options.items() if value is not _DEFAULTS[name]}
 
     def __copy__(self) -> Store:
         # scikit-learn copies a store with each estimator that holds one: copies share connections and warnings.
@@ -391,7 +398,11 @@ class Store(Asking, Housekeeping):
     def __reduce__(self) -> tuple[Any, ...]:
         if self._vault is not None:
             self._vault.write_waiting()  # whoever gets this store is to find what was computed before
-        return _reopen, (None if self._settings is None else self._settings.place, self._location, self._options)
+        return _reopen, (
+            None if self._settings is None else self._settings.place,
+            self._location,
+            self._given_options(),
+        )
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -407,6 +418,7 @@ _DEFAULTS: dict[str, Any] = {
     "on_mutable": "warn",
     "check_hits": 0.0,
     "check_arguments": False,
+    "durability": "normal",
     "single_flight": True,
 }
 

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from resultstore import _lifetime, _lineage
@@ -29,43 +29,21 @@ from resultstore._journal import Journal
 from resultstore._keeping import Keeper, TooLargeError, UnwantedError, maps_any
 from resultstore._loading import Loader, PickleRefusedError, TornError
 from resultstore._locks import Gate
-from resultstore._place import make_place, others_can_write
+from resultstore._place import others_can_write
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
+from resultstore._writing import GATE_WAIT_S, Writing
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.raised import Raised, take_raised_apart
 from resultstore.formats.tree import take_apart
 
 MISS: Final = object()
-GATE_WAIT_S = 10.0
 NOTE_LENGTH = 500
-_CLOSE_WAIT_S, _UPGRADE_WAIT_S, _BUSY_PAUSE_S = 5.0, 600.0, 30.0
+_CLOSE_WAIT_S = 5.0
 _DROP_WAIT_S, _DROP_PAUSE_S = 2.0, 0.001
-
-
-class _Writing:
-    """Holds the write gate of a place, which is made if it is not there."""
-
-    def __init__(self, place: str, gate: Gate) -> None:
-        self._place = place
-        self._gate = gate
-        self._busy_until = 0.0
-
-    @contextlib.contextmanager
-    def __call__(self, most_s: float | None = None) -> Iterator[None]:
-        make_place(self._place)
-        # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
-        wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
-        try:
-            with self._gate.held(wait_s if most_s is None else min(wait_s, most_s)):
-                yield
-        except BusyError:
-            if most_s is None:
-                self._busy_until = time.monotonic() + _BUSY_PAUSE_S
-            raise
 
 
 class Vault(Dropping):
@@ -76,12 +54,13 @@ class Vault(Dropping):
         self.settings = settings
         self.place = settings.place
         meta = {"encoding": "1", "fingerprint scheme": str(SCHEME)}
-        self.index = Index(self.place, settings.size_limit, meta, settings.policy)
-        self.blobs = LocalBlobs(self.place)
-        self.journal = Journal(self.place)
+        is_durable = settings.durability == "full"
+        self.index = Index(self.place, settings.size_limit, meta, settings.policy, is_durable=is_durable)
+        self.blobs = LocalBlobs(self.place, is_durable=is_durable)
+        self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
-        self._writing = _Writing(self.place, self.gate)
         self.reporter = Reporter()
+        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn, is_durable=is_durable)
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False
@@ -91,16 +70,15 @@ class Vault(Dropping):
         self._room = Room(limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped)
         self._keeper = Keeper(
             self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
-            self.reporter.warn,
+            self.reporter.warn, is_durable=is_durable,
         )  # fmt: skip
         self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
         self.flights = flights_at(self.place, self._keeper.waiting)
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)
-        if self.index.connections.is_older:
-            with self.gate.held(_UPGRADE_WAIT_S):
-                self.index.upgrade()
+        self.index.connections.warn = self.reporter.warn
+        self._writing.settle()
 
     def _judge_pickle(self) -> bool:
         """Decide on pickle: by the option, else by whether others could plant one."""
@@ -155,7 +133,10 @@ class Vault(Dropping):
         return value
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
-        self.reporter.warn(function, "reading", f"the store {self.place} cannot be read ({error}); computing instead")
+        if not self._writing.tell_unsettled(error):
+            self.reporter.warn(
+                function, "reading", f"the store {self.place} cannot be read ({error}); computing instead"
+            )
 
     def load(self, key: bytes, mmap_mode: str | None = None) -> Any:
         """Return a stored result or MISS; raises what goes wrong, and counts as no hit."""
@@ -269,7 +250,8 @@ class Vault(Dropping):
                 self._keeper.refuse(computed, str(error))
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
-            self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
+            if not self._writing.tell_unsettled(error):
+                self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
             return value, False
         _lineage.note(self.place, computed.key)
         if not self._armed:

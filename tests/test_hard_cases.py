@@ -351,7 +351,7 @@ def test_a_signature_that_loses_an_ignored_parameter(store):
 
 def test_only_the_first_call_waits_for_a_stuck_process(folder, monkeypatch):
     """While another process holds the gate for ever, one call waits for it, later ones do not."""
-    monkeypatch.setattr("resultstore._vault.GATE_WAIT_S", 0.3)
+    monkeypatch.setattr("resultstore._writing.GATE_WAIT_S", 0.3)
     with Store(folder) as store, Store(folder) as other:
         f = store.cache(science.square)
         f(0)

@@ -14,7 +14,7 @@ import pytest
 
 from resultstore import SchemaError, Store
 from resultstore._index import hot
-from resultstore._index.connect import APPLICATION_ID
+from resultstore._index.making import APPLICATION_ID
 from resultstore._index.upgrade import migrations_folder, upgrade
 from resultstore.eviction import LRU
 from tests import science

@@ -321,7 +321,7 @@ def test_an_index_that_goes_away_is_made_anew(folder, recwarn):
 
 def test_a_locked_index_costs_nothing_but_the_storing(folder, monkeypatch):
     """A writer that is kept out returns its value and warns once; hits go on hitting."""
-    monkeypatch.setattr("resultstore._vault.GATE_WAIT_S", 0.05)
+    monkeypatch.setattr("resultstore._writing.GATE_WAIT_S", 0.05)
     store = Store(folder)
     f = store.cache(science.square)
     f(2)

@@ -20,17 +20,21 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
-from resultstore._index import hot, opened
+from resultstore._index import hot, making, opened
+from resultstore._syncing import sync_folder
 from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
 
 if TYPE_CHECKING:
     from resultstore._index.pulse import Pulse
 
-APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 FILE_NAME = "index.sqlite"
-_BUSY_S = 5.0
+_BUSY_S, _HASTY_S, _BUSY_PAUSE_S = 5.0, 0.05, 30.0
 _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
+_WAL_FORMAT = 2  # at offset 18 of the file
 _LOGGED = (-1, 0, 0)
+_UNLOGGED = (
+    "the index {0} keeps a rollback journal instead of a write-ahead log: {1}. All works; storing results takes longer"
+)
 
 
 @contextlib.contextmanager
@@ -56,12 +60,13 @@ def told(path: str) -> Iterator[None]:
 class Connections:
     """The connections of one process to one index file."""
 
-    def __init__(self, folder: str, meta: dict[str, str], *, checkpoint_pages: int) -> None:
+    def __init__(self, folder: str, meta: dict[str, str], *, checkpoint_pages: int, is_durable: bool = False) -> None:
         self.path = os.path.join(folder, FILE_NAME)
         self._meta = meta
+        self._is_durable = is_durable
         self._checkpoint_pages = checkpoint_pages
-        self._readers: list[sqlite3.Connection] = []
-        self._writer: sqlite3.Connection | None = None
+        self._readers: list[opened.Connection] = []
+        self._writer: opened.Connection | None = None
         self._inode = 0
         self.before_query: Callable[[], None] = _do_nothing
         """Called before a question that results which wait to be written would change the answer to."""
@@ -69,7 +74,12 @@ class Connections:
         """Called when what was read may be another file's from now on."""
         self.generation = 0
         """Counts the connections that this object has written by: with each the index may be another one."""
+        self.warn: Callable[[str, str, str], None] = _do_nothing
+        """Called with a function or none, a kind of trouble, and what it is in words."""
         self._guard: tuple[int, int, int] | None = None
+        self._busy_until = 0.0
+        self.is_misplaced = False
+        """Whether the index has a write-ahead log where there should be none."""
         self.is_older = self.check_version()
         self._renew()
 
@@ -96,27 +106,32 @@ class Connections:
         try:
             head = opened.read_head(self.path)
             if head is None:
-                version, application = self._ask_version()
+                version, application, is_logged = self._ask_version()
             elif len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
                 return False  # damaged: the first call finds out and degrades
             else:
                 version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
+                is_logged = head[18] == _WAL_FORMAT
         except (OSError, sqlite3.Error):
             return False  # not there yet, or not readable: the first call finds out and degrades
-        if application != APPLICATION_ID:
+        if application != making.APPLICATION_ID:
             raise SchemaError(f"{self.path} is a database of another program; give the store a directory of its own.")
         if version > hot.VERSION:
             raise SchemaError(
                 f"{self.path} was written by a newer resultstore (schema {version}, this one knows {hot.VERSION}). "
                 "Nothing was touched. Upgrade resultstore, or give another directory."
             )
+        self.is_misplaced = is_logged and making.why_unlogged(os.path.dirname(self.path)) is not None
         return int(version) < hot.VERSION
 
-    def _ask_version(self) -> tuple[int, int]:
+    def _ask_version(self) -> tuple[int, int, bool]:
         # Nobody pauses for a fork what is only being made: the lock keeps one from happening meanwhile.
         with _lifetime.opening, contextlib.closing(self._connect("ro")) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            return version, connection.execute("PRAGMA application_id").fetchone()[0]
+            version, application, journal = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("user_version", "application_id", "journal_mode")
+            )
+            return version, application, journal == "wal"
 
     # -- reading
 
@@ -125,10 +140,11 @@ class Connections:
         self.before_query()
         return self.rows(sql, parameters)
 
-    def rows(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: dict[str, Any], *, may_mend: bool = True) -> list[tuple[Any, ...]]:
         """Run a SELECT and return its rows as they are written by now."""
         if self._paused:
             self._resumed.wait(_BUSY_S)
+        is_hasty = False
         try:
             connection = self._readers.pop()
         except IndexError:
@@ -139,8 +155,11 @@ class Connections:
                 self._opened += 1
             try:
                 connection = self._open_reader()
-            except BaseException:
+                is_hasty = connection.patience < _BUSY_S
+            except BaseException as error:
                 self._discard(None)
+                if may_mend and _is_torn(error):
+                    return self._rows_of_torn(sql, parameters)
                 raise
         try:
             rows = connection.execute(sql, parameters).fetchall()
@@ -148,8 +167,12 @@ class Connections:
                 self._discard(connection)
                 self._guard = None
                 return self.rows(sql, parameters)
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             self._discard(connection)
+            if _is_busy(error):
+                self._note_busy()
+            if may_mend and _is_torn(error):
+                return self._rows_of_torn(sql, parameters)
             if self._guard is None:
                 raise
             self._guard = None  # somebody writes after all: the error may be of our own making
@@ -157,8 +180,17 @@ class Connections:
         except BaseException:
             self._discard(connection)
             raise
-        self._readers.append(connection)
+        if is_hasty:  # the next one waits as long as ever, if it may
+            self._discard(connection)
+        else:
+            self._readers.append(connection)
         return rows
+
+    def _rows_of_torn(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Undo what a writer with a rollback journal left half done, which needs the right to write, and read on."""
+        with _lifetime.opening, contextlib.closing(self._connect("rw")) as connection:
+            connection.execute("SELECT count(*) FROM meta").fetchone()
+        return self.rows(sql, parameters, may_mend=False)
 
     def pulse(self) -> Pulse | None:
         """Return what tells of commits without asking SQLite; None where nothing was read yet, or not in WAL mode."""
@@ -170,7 +202,7 @@ class Connections:
                 self._readers.append(reader)
         return None
 
-    def _pulse_by(self, reader: sqlite3.Connection) -> Pulse | None:
+    def _pulse_by(self, reader: opened.Connection) -> Pulse | None:
         identity = getattr(reader, "identity", None) if self._guard is None else None
         pulse = None if identity is None else opened.pulses.get(identity)
         # A file that was left behind says nothing of an index with another journal.
@@ -182,7 +214,7 @@ class Connections:
                 opened.pulses[identity] = pulse
         return pulse
 
-    def _discard(self, connection: sqlite3.Connection | None) -> None:
+    def _discard(self, connection: opened.Connection | None) -> None:
         with self._counting:
             self._opened -= 1
         if connection is not None:
@@ -204,42 +236,41 @@ class Connections:
         self._paused = False
         self._resumed.set()
 
-    def _open_reader(self) -> sqlite3.Connection:
+    def _open_reader(self) -> opened.Connection:
         for tries_left in reversed(range(_OPEN_TRIES)):
             try:
                 return self._open("ro")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if _is_torn(error):
+                    raise
                 before = self._guard_state()
-                if before != _LOGGED:
+                if before != _LOGGED and not _is_busy(error):
                     # A read-only medium: only an immutable connection opens, which must see no writer.
                     connection = self._open("ro&immutable=1")
                     self._guard = before
                     return connection
                 # An immutable connection would not see what lies in the log. Likely the last writer
                 # of another process is just removing it.
-                if not tries_left:
+                if _is_busy(error):
+                    self._note_busy()
+                if not tries_left or _is_busy(error):
                     raise
                 time.sleep(_OPEN_PAUSE_S)
         raise AssertionError("unreachable")
 
     def _guard_state(self) -> tuple[int, int, int]:
         found = os.stat(self.path)
-        with contextlib.suppress(OSError):
-            if os.stat(self.path + "-wal").st_size:
-                return _LOGGED
+        for suffix in ("-wal", "-journal"):
+            with contextlib.suppress(OSError):
+                if os.stat(self.path + suffix).st_size:
+                    return _LOGGED
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str) -> opened.Connection:
         uri = f"file:%{os.fsencode(self.path).hex('%')}?mode={mode}"
-        with _lifetime.opening:  # never while a head is being read
-            connection = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=opened.Connection
-            )
-            connection.identity = opened.identity_of(self.path)
-            opened.counts[connection.identity] += 1
-        return connection
+        return opened.connect(uri, self.path, uri=True, timeout=self._patience(), check_same_thread=False)
 
-    def _open(self, mode: str) -> sqlite3.Connection:
+    def _open(self, mode: str) -> opened.Connection:
         connection = self._connect(mode)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -253,7 +284,7 @@ class Connections:
 
     # -- writing; the caller holds the write gate
 
-    def writer(self) -> sqlite3.Connection:
+    def writer(self) -> opened.Connection:
         """Return the writing connection, making the index first if there is none."""
         if self._writer is not None and getattr(self._writer, "identity", None) is None:
             self._writer = None  # the collector took it first, of a store that is being dropped in a cycle
@@ -261,10 +292,17 @@ class Connections:
             self.close()  # the store was removed, or another put in its place, while it was open
         if self._writer is None:
             if not self.exists():
-                self._create()
+                self._make()
             self._inode = self._present_inode()
             connection = self._open("rw")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            is_logged = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            # A power cut in the middle of rolling back could tear a file that was not synced at each step.
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_logged and not self._is_durable else 'FULL'}")
+            if self._is_durable:
+                connection.execute("PRAGMA fullfsync = ON")  # macOS
+                folder = os.path.dirname(self.path)
+                sync_folder(folder)  # whoever has made it
+                sync_folder(os.path.dirname(folder))
             connection.execute("PRAGMA foreign_keys = ON")
             # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
             # that one large transaction has grown is cut when it is next reused.
@@ -274,51 +312,50 @@ class Connections:
             self.generation += 1
         return self._writer
 
+    def _make(self) -> None:
+        why = making.make(self.path, self._meta)
+        if why is not None:
+            self.warn("", "journal", _UNLOGGED.format(self.path, why))
+
     def _present_inode(self) -> int:
         try:
             return os.stat(self.path).st_ino
         except OSError:
             return -1
 
-    def _create(self) -> None:
-        """Make a whole index beside its place and rename it: nobody ever sees half of one."""
-        temporary = f"{self.path}-{os.getpid()}-{os.urandom(4).hex()}.new"
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            connection = sqlite3.connect(temporary, isolation_level=None)
-            try:
-                connection.execute("PRAGMA page_size = 4096")
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                connection.execute("BEGIN")
-                for statement in hot.CREATE:
-                    connection.execute(statement)
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())
-                connection.execute("COMMIT")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {hot.VERSION}")
-                connection.execute("PRAGMA journal_mode = WAL")
-            finally:
-                connection.close()
-            os.rename(temporary, self.path)
-        finally:
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary + suffix)
-
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[opened.Connection]:
         """Run a write transaction: all of it, or nothing."""
         connection = self.writer()
         if connection.in_transaction:  # left by an exception of a signal's at an unlucky moment
             connection.execute("ROLLBACK")
+        self._wait_so_long(connection)
         try:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if _is_busy(error):
+                self._note_busy()
             raise
+        self._busy_until = 0.0
+
+    def _note_busy(self) -> None:
+        """Note that another program locks the index: one wait is enough, later calls do not wait for it as well."""
+        self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+
+    def _patience(self) -> float:
+        if self._busy_until and time.monotonic() >= self._busy_until:
+            self._busy_until = 0.0
+        return min(_HASTY_S, _BUSY_S) if self._busy_until else _BUSY_S
+
+    def _wait_so_long(self, connection: opened.Connection) -> None:
+        patience = self._patience()
+        if connection.patience != patience:
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * patience)}")
+            connection.patience = patience
 
     def close(self, *, writer: bool = True) -> None:
         """Close the connections that lie idle; the writing one only for a caller that is alone with it."""
@@ -338,5 +375,14 @@ class Connections:
         self._renew()
 
 
-def _do_nothing() -> None:
+def _do_nothing(*_: object) -> None:
     pass
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _is_torn(error: BaseException) -> bool:
+    """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from resultstore._data import Data
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
-from resultstore._index import changes, hot
+from resultstore._index import changes, hot, making
 from resultstore._index.changes import Dropped, PayloadGone
 from resultstore._index.connect import Connections
 from resultstore._index.recent import CallRow, Recent
@@ -50,16 +50,25 @@ class Index:
     Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
     """
 
-    def __init__(self, folder: str, size_limit: int | None, meta: dict[str, str], policy: Policy = LRU) -> None:
+    def __init__(
+        self,
+        folder: str,
+        size_limit: int | None,
+        meta: dict[str, str],
+        policy: Policy = LRU,
+        *,
+        is_durable: bool = False,
+    ) -> None:
         pages = _CHECKPOINT_PAGES
         if size_limit is not None:  # the log counts in the budget
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
-        self.connections = Connections(folder, meta, checkpoint_pages=pages)
+        self.connections = Connections(folder, meta, checkpoint_pages=pages, is_durable=is_durable)
         self._blocked_nbytes = _BLOCKED * pages * 4096
         self._policy = policy
         self._run_id: int | None = None
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
+        self._backup_nbytes: int | None = None
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
@@ -78,13 +87,23 @@ class Index:
         self._waiting = waiting
         self.connections.before_query = write
 
-    def upgrade(self) -> None:
-        """Bring an index of an older schema to ours, after a backup."""
-        if self.connections.check_version():  # another process may have done it while we waited for the gate
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether `settle` has something to do."""
+        return self.connections.is_older or self.connections.is_misplaced
+
+    def settle(self) -> None:
+        """Bring an index of an older schema to ours, after a backup; and one to the journal that suits its place."""
+        connections = self.connections
+        if connections.check_version():  # another process may have done it while we waited for the gate
             from resultstore._index.upgrade import upgrade
 
-            upgrade(self.connections.path)
-        self.connections.is_older = False
+            upgrade(connections.path)
+            self._backup_nbytes = None
+        connections.is_older = False
+        if connections.is_misplaced:
+            making.give_up_log(connections.path)
+            connections.check_version()
 
     # -- reading
 
@@ -157,11 +176,20 @@ class Index:
 
     def disk_nbytes(self) -> int:
         """Return what the index file and its side files take on the disk."""
-        total = 0
-        for suffix in ("", "-wal", "-shm"):
+        path = self.connections.path
+        if self._backup_nbytes is None:
+            self._backup_nbytes = sum(map(_blocks, making.backups(path)))
+        return self._backup_nbytes + sum(_blocks(path + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
+
+    def drop_backups(self, older_than_s: float) -> int:
+        """Remove copies that upgrades made so long ago; return their bytes on the disk."""
+        before, self._backup_nbytes = self._backup_nbytes or 0, None
+        for backup in making.backups(self.connections.path):
             with contextlib.suppress(OSError):
-                total += -(-os.stat(self.connections.path + suffix).st_size // 4096) * 4096
-        return total
+                if time.time() - os.stat(backup).st_mtime >= older_than_s:
+                    os.unlink(backup)
+        self._backup_nbytes = sum(map(_blocks, making.backups(self.connections.path)))
+        return max(before - self._backup_nbytes, 0)
 
     # -- writing
 
@@ -345,6 +373,13 @@ class Index:
 
 def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
     return range(first, first + len(moments))
+
+
+def _blocks(path: str) -> int:
+    try:
+        return -(-os.stat(path).st_size // 4096) * 4096
+    except OSError:
+        return 0
 
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:

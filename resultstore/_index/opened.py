@@ -11,26 +11,44 @@ import errno
 import os
 import sqlite3
 import stat
+import struct
+import sys
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from resultstore._index.pulse import Pulse
+
+_HEAD_NBYTES = 100
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_LOCKED_FROM, _LOCKED_NBYTES = 0x40000000, 512
+"""The bytes that SQLite locks of a database: https://sqlite.org/fileformat2.html#the_lock_byte_page"""
+_FLOCK = "hhqqi4x"
+_ASK_OF_LOCKS = getattr(fcntl, "F_OFD_GETLK", None) if os.name == "posix" and sys.maxsize > 1 << 32 else None
 
 _inherited: list[sqlite3.Connection | Pulse] = []
 counts: Counter[tuple[int, int]] = Counter()
 """How many connections this process has to each index file, by device and inode."""
 pulses: dict[tuple[int, int], Pulse] = {}
 """The pulses of index files that have connections."""
+_kept: dict[tuple[int, int], int] = {}
+"""Descriptors of index files that must stay open: somebody in this process may hold locks on these files."""
 
 
 class Connection(sqlite3.Connection):
     """A connection that is counted, and closes silently when its store is dropped: nobody is asked to close a cache."""
 
     identity: tuple[int, int] | None = None
+    patience: float = 0.0
+    """How many seconds it waits for others' locks."""
 
     def close(self) -> None:
         with _lifetime.opening:
@@ -44,6 +62,18 @@ class Connection(sqlite3.Connection):
     def __del__(self) -> None:
         with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
             self.close()
+
+
+def connect(target: str, path: str, *, timeout: float, **options: Any) -> Connection:
+    """Connect to an index file, by its path or a URI, so that it is counted."""
+    with _lifetime.opening:  # never while a head is being read
+        connection: Connection = sqlite3.connect(
+            target, timeout=timeout, isolation_level=None, factory=Connection, **options
+        )
+        connection.patience = timeout
+        connection.identity = identity_of(path)
+        counts[connection.identity] += 1
+    return connection
 
 
 def inherit(connections: Iterable[sqlite3.Connection]) -> None:
@@ -64,14 +94,45 @@ def read_head(path: str) -> bytes | None:
 
     Closing any descriptor of a file drops all POSIX locks that the process holds on it, those of its
     SQLite connections included: another process would then believe itself the last one, and remove
-    the log under our feet.
+    the log under our feet. So it stays open, for the next look, where somebody's own connection holds any.
     """
     check_regular(path)
     with _lifetime.opening:
         if counts[identity_of(path)] > 0:
             return None
-        with open(path, "rb", buffering=0) as file:
-            return file.read(100)
+        _close_unlinked()
+        fd = _kept.pop(identity_of(path), -1)
+        if fd < 0:
+            fd = os.open(path, _READ)
+        try:
+            os.lseek(fd, 0, os.SEEK_SET)
+            return os.read(fd, _HEAD_NBYTES)
+        finally:
+            if _is_locked(fd):
+                found = os.fstat(fd)
+                _kept[found.st_dev, found.st_ino] = fd
+            else:
+                os.close(fd)
+
+
+def _is_locked(fd: int) -> bool:
+    """Say whether anybody holds one of SQLite's locks on a file. Whether this process does, cannot always be told."""
+    if _ASK_OF_LOCKS is None:
+        return False
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_FROM, _LOCKED_NBYTES, 0)
+    try:  # as the holder of a lock on the open file, to which locks of this very process are in the way as well
+        answer = fcntl.fcntl(fd, _ASK_OF_LOCKS, asked)
+    except OSError:
+        return False
+    return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
+
+
+def _close_unlinked() -> None:
+    """Close what nobody else can open any more."""
+    for identity, fd in list(_kept.items()):
+        if not os.fstat(fd).st_nlink:
+            del _kept[identity]
+            os.close(fd)
 
 
 def identity_of(path: str) -> tuple[int, int]:

@@ -10,8 +10,11 @@ import contextlib
 import os
 import sqlite3
 
-from resultstore._index import hot
+from resultstore._index import hot, opened
+from resultstore._index.making import backup_path
 from resultstore.errors import SchemaError
+
+_WAIT_S = 30.0
 
 
 def migrations_folder() -> str:
@@ -26,21 +29,39 @@ def migrations_folder() -> str:
 def upgrade(path: str) -> str | None:
     """Bring an index file to the present schema; return the backup's path, if there was a version to keep.
 
-    The caller holds the write gate, and no other connection of this process is open.
+    The caller holds the write gate. An upgrade that is cut short leaves the index as it was; a backup is whole
+    or is not there, and there is one for each schema at most.
     """
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with contextlib.closing(opened.connect(path, path, timeout=_WAIT_S)) as connection:
         before = connection.execute("PRAGMA user_version").fetchone()[0]
         if before == hot.VERSION:
             return None
-        backup = f"{path}-schema-{before}.backup" if before else None
+        backup = backup_path(path, before) if before else None
         if backup is not None:
-            os.close(os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            with contextlib.closing(sqlite3.connect(backup)) as copy:
-                connection.backup(copy)
+            _copy(connection, backup)
     _run_alembic(path)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with contextlib.closing(opened.connect(path, path, timeout=_WAIT_S)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return backup
+
+
+def _copy(connection: sqlite3.Connection, backup: str) -> None:
+    temporary = f"{backup}.new"  # the same at each try: those that were killed leave one at most
+    _remove(temporary)
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with contextlib.closing(sqlite3.connect(temporary)) as copy:
+            copy.execute("PRAGMA journal_mode = OFF")  # a copy that fails is thrown away
+            connection.backup(copy)
+        os.replace(temporary, backup)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: str) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(OSError):
+            os.unlink(path + suffix)
 
 
 def _run_alembic(path: str) -> None:
@@ -53,7 +74,7 @@ def _run_alembic(path: str) -> None:
     config.set_main_option("path_separator", "os")
     # Without the sqlite3 module's own transactions, which leave changes of the schema outside: a process that
     # is killed in the middle of an upgrade leaves the index as it was.
-    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None))
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: opened.connect(path, path, timeout=_WAIT_S))
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from resultstore._syncing import sync_file, sync_folder
 from resultstore.blobs.base import BEGINNING, BlobState, Buffer, Mapped, is_name
 from resultstore.errors import DamagedError
 
@@ -43,7 +44,9 @@ class LocalBlobs:
     devices and FIFOs are never followed or opened, and names out of the scheme are refused.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, is_durable: bool = False) -> None:
+        self._is_durable = is_durable
+        self._synced: set[str] = set()
         self._payloads = os.path.join(root, "payloads")
         self._temporary = os.path.join(root, "temporary")
         self._quarantine = os.path.join(root, "quarantine")
@@ -63,6 +66,8 @@ class LocalBlobs:
             _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
             self._allocate(fd, sum(map(len, parts)))
             _write_all(fd, parts)
+            if self._is_durable:
+                sync_file(fd)
         except BaseException:  # an interrupt too must not leave half a file
             self.discard(path)
             raise
@@ -100,8 +105,17 @@ class LocalBlobs:
             _make_folder(self._payloads)
             _make_folder(os.path.dirname(path))
             os.rename(ticket, path)
+        if self._is_durable:
+            self._sync_entry(os.path.dirname(path))
         self._release(ticket)
         return _state(os.lstat(path))
+
+    def _sync_entry(self, folder: str) -> None:
+        sync_folder(folder)
+        if folder not in self._synced:  # whoever has made it
+            sync_folder(self._payloads)
+            sync_folder(os.path.dirname(self._payloads))
+            self._synced.add(folder)
 
     def discard(self, ticket: str) -> None:
         """Remove a temporary file, if it is still there."""

@@ -1,0 +1,112 @@
+"""How an index file is made, and which journal of SQLite's it keeps.
+
+A write-ahead log needs memory that all its users share. Where they may sit on several machines, or the file
+system cannot map a file for all, SQLite's rollback journal is kept instead: slower to write, otherwise the same.
+Which one it is stands in the file, so that all processes use the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Mapping
+
+from resultstore import _place
+from resultstore._index import hot, opened
+from resultstore._syncing import sync_file
+from resultstore.errors import BusyError
+
+APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
+_UNLOG_WAIT_S = 5.0
+_WISHED = "RESULTSTORE_JOURNAL=rollback is set"
+
+
+def make(path: str, meta: Mapping[str, str]) -> str | None:
+    """Make a whole index beside its place and rename it: nobody ever sees half of one.
+
+    Return why it has no write-ahead log; None if it has one, or nobody wanted one.
+    """
+    folder = os.path.dirname(path)
+    why = why_unlogged(folder)
+    temporary = f"{path}-{os.getpid()}-{os.urandom(4).hex()}.new"
+    try:
+        if why is not None or not _fill(temporary, meta, logged=True):
+            why = why or "SQLite can keep no write-ahead log there"
+            _remove(temporary)
+            _fill(temporary, meta, logged=False)
+        fd = os.open(temporary, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        try:
+            sync_file(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    finally:
+        _remove(temporary)
+    return None if why == _WISHED else why
+
+
+def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
+    """Make an index with nothing in it; say whether it could be given the log that it should have."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = OFF")  # what fails is thrown away
+        connection.execute("PRAGMA synchronous = OFF")  # once, at the end, is enough
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("BEGIN")
+        for statement in hot.CREATE:
+            connection.execute(statement)
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        connection.execute("COMMIT")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {hot.VERSION}")
+        if not logged:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            return True
+        try:
+            answer = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("SELECT count(*) FROM meta").fetchone()  # the memory is shared from the first look on
+        except sqlite3.OperationalError:
+            return False
+        return bool(answer == ("wal",))
+
+
+def _remove(path: str) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(OSError):
+            os.unlink(path + suffix)
+
+
+def backup_path(path: str, version: int) -> str:
+    """Return where the copy of an index lies that had an older schema."""
+    return f"{path}-schema-{version}.backup"
+
+
+def backups(path: str) -> list[str]:
+    """Return where copies of an index with an older schema may lie."""
+    return [backup_path(path, version) for version in range(1, hot.VERSION)]
+
+
+def why_unlogged(folder: str) -> str | None:
+    """Return why an index in a directory must have no write-ahead log; None where it may."""
+    wish = os.environ.get("RESULTSTORE_JOURNAL", "").strip().lower()
+    if wish == "rollback":
+        return _WISHED
+    kind = None if wish == "wal" else _place.network_file_system(folder)
+    return None if kind is None else f"it lies on a file system that other machines may use as well ({kind})"
+
+
+def give_up_log(path: str) -> None:
+    """Turn an index with a write-ahead log into one with a rollback journal. The caller holds the write gate.
+
+    Raises
+    ------
+    BusyError
+        If another connection is open.
+    """
+    with contextlib.closing(opened.connect(path, path, timeout=_UNLOG_WAIT_S)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # so that no memory is shared
+        answer = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    if answer != ("delete",):
+        raise BusyError(f"another program has {path} open, so its write-ahead log has to stay")
