@@ -91,7 +91,8 @@ class AsyncCachedFunction(CachedFunction[P, R_co]):
             return compared(vault, self.name, self._options, call, row, value, computed, result)
 
     async def _once_awaited(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, row: CallRow | None) -> Outcome:
-        if not self._options.single_flight:
+        # Tasks of other frameworks could not be let go on by naps of ours.
+        if not self._options.single_flight or asyncio.events._get_running_loop() is None:
             return await self._compute_awaited(vault, call, args, kwargs, row is not None)
         turn = vault.flights.turn(call[4])
         try:

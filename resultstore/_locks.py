@@ -32,6 +32,8 @@ except ImportError:  # Windows
 
 FILE_NAME, KEYS_FILE_NAME = "gate", "locks"
 _MARKS = 1 << 62
+_LOOK_S = 0.05
+"""How long the file of the key locks is taken to be the one that others open: looking takes a third of locking."""
 _OPEN = (
     os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 )
@@ -155,6 +157,7 @@ class KeyLocks:
         self._path = os.path.join(folder, KEYS_FILE_NAME)
         self._fd: int | None = None
         self._identity: tuple[int, int] | None = None
+        self._looked = 0.0
         self._retired: list[int] = []
         self.renew()
 
@@ -228,9 +231,13 @@ class KeyLocks:
 
     def _current(self) -> int:
         """Return the file, opened anew if it was removed or replaced."""
+        now = time.monotonic()
+        if self._fd is not None and now - self._looked < _LOOK_S:
+            return self._fd
         try:
             found = os.stat(self._path, follow_symlinks=False)
             if self._fd is not None and (found.st_dev, found.st_ino) == self._identity:
+                self._looked = now
                 return self._fd
         except FileNotFoundError:
             make_place(self._folder)

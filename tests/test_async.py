@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import multiprocessing
 import pickle
@@ -283,6 +284,24 @@ def test_it_travels(store):
     assert asyncio.run(twin(4)) == 8
     assert asyncio.run(f(4)) == 8
     assert runs == [4]
+
+
+def test_without_a_loop_of_asyncio_each_computes(store):
+    """A coroutine that something else than asyncio runs never waits for another one."""
+
+    @store.cache
+    async def plain(x):
+        runs.append(x)
+        return x
+
+    owner = store._vault.flights.turn(plain.key(1))
+    assert owner.begin()
+    try:
+        with pytest.raises(StopIteration) as ended:
+            contextvars.Context().run(plain(1).send, None)
+    finally:
+        owner.end()
+    assert ended.value.value == 1
 
 
 def test_single_flight_can_be_switched_off(store):
