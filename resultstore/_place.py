@@ -16,6 +16,7 @@ _LOCAL_FUSE = frozenset(
     "fuse.bindfs fuse.encfs fuse.exfat fuse.fuse-overlayfs fuse.gocryptfs fuse.mergerfs fuse.ntfs fuse.ntfs-3g "
     "fuse.zfs".split()
 )
+_MOUNTS = "/proc/self/mountinfo"  # only Linux has it
 _types: dict[int, str] = {}
 """The file systems that were looked at, by device."""
 
@@ -63,13 +64,13 @@ def network_file_system(folder: str) -> str | None:
     kind = _types.get(device)
     if kind is None:
         kind = _types[device] = _file_system(os.path.realpath(folder))
-    is_remote = kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
+    is_remote = kind in _NETWORK or (kind.partition(".")[0] == "fuse" and kind not in _LOCAL_FUSE)
     return kind if is_remote else None
 
 
 def _file_system(place: str) -> str:
     longest, found = -1, ""
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as mounts:
+    with contextlib.suppress(OSError, ValueError, IndexError), open(_MOUNTS, "rb") as mounts:
         target = os.fsencode(place).rstrip(b"/") + b"/"
         for line in mounts:
             words = line.split(b" ")

@@ -77,7 +77,6 @@ class Vault(Dropping):
         self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The cached functions of this store in this process."""
         _lifetime.register(self)
-        self.index.connections.warn = self.reporter.warn
         self._writing.settle()
 
     def _judge_pickle(self) -> bool:

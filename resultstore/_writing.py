@@ -43,6 +43,9 @@ class Writing:
             if most_s is None:
                 self._busy_until = time.monotonic() + _PAUSE_S
             raise
+        if self._index.connections.notice:
+            self.warn("", "journal", self._index.connections.notice)
+            self._index.connections.notice = ""
 
     def settle(self) -> None:
         """Bring an index of an older version to ours when it is opened; tell it where that cannot be done."""

@@ -248,6 +248,7 @@ def test_functions_of_a_script_travel_by_value(folder, tmp_path):
     assert [record.version for record in Store(folder).find("__main__.scaled", x=9)] == [1]
 
 
+@pytest.mark.skipif(os.environ.get("RESULTSTORE_JOURNAL") == "rollback", reason="there is no log to be taken away")
 def test_opening_a_store_again_keeps_the_locks_of_the_open_one(store, folder):
     """A second store object on the same place drops no lock: another process's end does not take our log away."""
     f = store.cache(science.slow_block)

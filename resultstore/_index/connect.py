@@ -74,8 +74,8 @@ class Connections:
         """Called when what was read may be another file's from now on."""
         self.generation = 0
         """Counts the connections that this object has written by: with each the index may be another one."""
-        self.warn: Callable[[str, str, str], None] = _do_nothing
-        """Called with a function or none, a kind of trouble, and what it is in words."""
+        self.notice = ""
+        """What people should be told of an index that was just made."""
         self._guard: tuple[int, int, int] | None = None
         self._busy_until = 0.0
         self.is_misplaced = False
@@ -315,7 +315,7 @@ class Connections:
     def _make(self) -> None:
         why = making.make(self.path, self._meta)
         if why is not None:
-            self.warn("", "journal", _UNLOGGED.format(self.path, why))
+            self.notice = _UNLOGGED.format(self.path, why)
 
     def _present_inode(self) -> int:
         try:

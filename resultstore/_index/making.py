@@ -106,7 +106,10 @@ def give_up_log(path: str) -> None:
         If another connection is open.
     """
     with contextlib.closing(opened.connect(path, path, timeout=_UNLOG_WAIT_S)) as connection:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # so that no memory is shared
-        answer = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # so that no memory is shared
+            answer = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            raise BusyError(f"another program has {path} open, so its write-ahead log has to stay: {error}") from error
     if answer != ("delete",):
-        raise BusyError(f"another program has {path} open, so its write-ahead log has to stay")
+        raise BusyError(f"SQLite keeps the write-ahead log of {path}")
