@@ -93,6 +93,10 @@ class Dropping:
             with contextlib.suppress(RuntimeError):  # another thread decorates one at this moment
                 return list(self.functions)
 
+    def sweep(self) -> None:
+        """Remove the temporary files of processes that were killed; the caller holds the write gate."""
+        self._room.sweep()
+
     def tidy(self) -> None:
         """Give back what dropping has set free."""
         with self._changing():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
+import time
 
 from resultstore._syncing import sync_folder
 
@@ -17,6 +19,7 @@ _LOCAL_FUSE = frozenset(
     "fuse.zfs".split()
 )
 _MOUNTS = "/proc/self/mountinfo"  # only Linux has it
+_UNFINISHED = re.compile(r"(index\.sqlite-[0-9]+|journal\.jsonl)-[0-9a-f]{8}\.new(-wal|-shm|-journal)?")
 _types: dict[int, str] = {}
 """The file systems that were looked at, by device."""
 
@@ -39,6 +42,17 @@ def make_place(place: str, *, is_durable: bool = False) -> None:
         # Marks for backup programs and git; never put into a directory that was somebody's before.
         _write_mark(place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n")
         _write_mark(place, ".gitignore", "# made by resultstore\n*\n")
+
+
+def sweep_unfinished(place: str, older_than_s: float) -> None:
+    """Remove what a killed process was making of index and journal; the write gate is held, so nobody makes one now."""
+    now = time.time()
+    with os.scandir(place) as entries:
+        unfinished = [entry for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+    for entry in unfinished:
+        with contextlib.suppress(OSError):
+            if abs(now - entry.stat(follow_symlinks=False).st_mtime) >= older_than_s:
+                os.unlink(entry.path)
 
 
 def others_can_write(place: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 
 from resultstore._index.index import Dropped, Index
 from resultstore._journal import Journal
+from resultstore._place import sweep_unfinished
 from resultstore._report import logger
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
@@ -16,6 +18,7 @@ STALE_S = 60.0
 """Temporary files younger than this are never swept."""
 _BACKUP_S = 7 * 86400.0
 """Copies that upgrades have made stay for so long, whatever room they take."""
+_SWEEP_EVERY_S = 3600.0
 _FOLDERS_NBYTES = 20 * 4096
 
 
@@ -24,6 +27,7 @@ class Room:
 
     def __init__(
         self,
+        place: str,
         limit: int | None,
         index: Index,
         blobs: Blobs,
@@ -31,12 +35,14 @@ class Room:
         write_accesses: Callable[[], None],
         forget_file: Callable[[str], None],
     ) -> None:
+        self._place = place
         self._limit = limit
         self._index = index
         self._blobs = blobs
         self._journal = journal
         self._write_accesses = write_accesses
         self._forget_file = forget_file
+        self._sweep_at = 0.0
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
@@ -50,6 +56,8 @@ class Room:
 
     def make(self, incoming: int) -> bool:
         """Evict, in the order of the policy, until so many more bytes fit; say whether they do. The gate is held."""
+        if time.monotonic() >= self._sweep_at:
+            self.sweep()  # what killed processes left, at this one's first write, and now and then
         limit = self._limit
         if limit is None or not self._index.connections.exists():
             return True
@@ -149,9 +157,16 @@ class Room:
             with contextlib.suppress(OSError):  # what stays is an orphan, which verify finds
                 self._blobs.delete(name)
 
+    def sweep(self) -> None:
+        """Remove the temporary files of processes that were killed. The gate is held."""
+        self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+        with contextlib.suppress(OSError):
+            self._blobs.sweep(STALE_S)
+            sweep_unfinished(self._place, STALE_S)
+
     def _sweep(self) -> int:
         before = self._blobs.extra_nbytes()
-        self._blobs.sweep(STALE_S)
+        self.sweep()
         return before - self._blobs.extra_nbytes() + self._index.drop_backups(_BACKUP_S)
 
     def compact_journal(self) -> None:

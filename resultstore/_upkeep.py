@@ -12,7 +12,6 @@ from resultstore import _clock, _data
 from resultstore._facts import PayloadFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Total
-from resultstore._room import STALE_S
 from resultstore._vault import Vault
 from resultstore.errors import DamagedError
 from resultstore.eviction import RECORD_BATCH, Limits, Use
@@ -240,7 +239,8 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
     if not vault.index.connections.exists():
         return []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(vault.gate.held(60.0))
+        with told(vault.index.connections.path):
+            stack.enter_context(vault.gate.held(60.0))
         problems = [Problem("index", vault.index.connections.path, text) for text in _index_faults(vault)]
         if problems and not _is_readable(vault):
             return problems
@@ -272,7 +272,7 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
                 vault.index.queue.set_sums(change)
             problems.append(Problem("totals", name, "the sums over its stored calls are wrong", fix))
         if fix:
-            vault.blobs.sweep(STALE_S)
+            vault.sweep()
     return problems
 
 

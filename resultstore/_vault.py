@@ -67,7 +67,9 @@ class Vault(Dropping):
         self.allow_pickle = self._judge_pickle()
         self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)
         limit = settings.size_limit
-        self._room = Room(limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped)
+        self._room = Room(
+            self.place, limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped
+        )
         self._keeper = Keeper(
             self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
             self.reporter.warn, is_durable=is_durable,

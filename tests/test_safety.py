@@ -9,6 +9,7 @@ import pickle
 import shutil
 import sqlite3
 import stat
+import time
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from resultstore import CacheWarning, Store
 from resultstore._journal import Journal
+from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import DamagedError
 from tests import science
 
@@ -455,6 +457,43 @@ def test_left_over_temporary_files_are_swept(folder, store):
     os.utime(leftover, (0, 0))
     store.verify(fix=True)
     assert not leftover.exists()
+
+
+def test_what_killed_processes_left_is_swept_by_a_later_write(folder):
+    """The first write of a process takes old temporary files, unfinished indexes and journals; young and foreign ones stay."""
+    with Store(folder) as store:
+        store.cache(science.slow_block)(1)
+    names = (
+        "temporary/1-000000000000",
+        "index.sqlite-12-0123abcd.new",
+        "index.sqlite-12-0123abcd.new-journal",
+        "journal.jsonl-0123abcd.new",
+    )
+    left = [folder / name for name in names]
+    foreign = [folder / name for name in ("index.sqlite-mine.new", "notes.new", "journal.jsonl-0123abcd.new.txt")]
+    for path in [*left, *foreign]:
+        path.write_bytes(b"half")
+    with Store(folder) as store:
+        store.cache(science.slow_block)(2)
+        assert all(path.exists() for path in left)
+    for path, moved in zip([*left, *foreign], (-7200, 7200, -7200, -7200, -7200, -7200, -7200), strict=True):
+        os.utime(path, (time.time() + moved,) * 2)  # of the future too: a clock may have been set back
+    with Store(folder) as store:
+        store.cache(science.slow_block)(3)
+        assert not any(path.exists() for path in left)
+        assert all(path.exists() for path in foreign)
+
+
+def test_a_file_that_is_being_written_is_never_swept(folder, store):
+    """Whatever the clock says, a temporary file whose writer lives stays."""
+    f = store.cache(science.slow_block)
+    f(1)
+    ticket = LocalBlobs(str(folder)).stage([b"bytes"])
+    for moved in (-1e9, 1e9):
+        os.utime(ticket, (time.time() + moved,) * 2)
+        store.verify(fix=True)
+        assert os.path.exists(ticket)
+    os.unlink(ticket)
 
 
 def test_file_first_then_row(folder, store, monkeypatch):

@@ -174,12 +174,12 @@ class LocalBlobs:
                     yield name
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove temporary files that nobody holds a lock on, and very old ones where locks tell nothing."""
+        """Remove temporary files that nobody holds a lock on; where locks tell nothing, those that are very old."""
         swept = 0
         now = time.time()
         for entry in _entries(self._temporary):
             with contextlib.suppress(OSError):
-                age_s = now - entry.stat(follow_symlinks=False).st_mtime
+                age_s = abs(now - entry.stat(follow_symlinks=False).st_mtime)  # of the future, if a clock was set back
                 if age_s >= older_than_s and entry.path not in self._staged and _is_abandoned(entry.path, age_s):
                     os.unlink(entry.path)
                     swept += 1
@@ -273,15 +273,15 @@ def _lock(fd: int) -> None:
 
 def _is_abandoned(path: str, age_s: float) -> bool:
     """Say whether the writer of a temporary file is gone: the kernel freed its lock."""
-    if age_s > _STALE_S:
-        return True
     if fcntl is None:
-        return False
+        return age_s > _STALE_S
     fd = os.open(path, _READ)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:  # whatever the clock says: it may have been set
         return False
+    except OSError:
+        return age_s > _STALE_S
     finally:
         os.close(fd)
     return True
