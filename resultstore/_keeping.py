@@ -193,6 +193,8 @@ class Keeper:
                 self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
                 if options.size_limit is not None:
                     self._room.make_for(computed.function.name, options.size_limit, nbytes)
+                if tickets:
+                    self._index.begin()  # a new one counts the files that lie there, and begins a new journal
                 for i, ticket in list(tickets.items()):
                     name = new_name(payloads[i].digest, packed[i].suffix)
                     state = self._blobs.publish(ticket, name)
@@ -203,7 +205,7 @@ class Keeper:
                 call = self._stored_call(computed, parts, payloads, result, note)
                 in_files = any(p.inline is None for p in payloads)
                 if in_files:
-                    self._index.begin()  # with a new index the journal is a new one, too
+                    self._index.begin()
                     named = _named(parts, packed, payloads, options)
                     self._journal.append(self._stored_call(computed, parts, named, result, note))
                 self.write_waiting()

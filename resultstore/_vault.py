@@ -72,7 +72,7 @@ class Vault(Dropping):
         self.remains = Remains(self.place, self.index, self.blobs, self.journal)
         self.index.connections.before_create = self.remains.begin_anew
         self.index.connections.after_move += [self._accesses.forget, self._loader.forget_rows]
-        self._heal = Heal(self.index, self.gate, self.reporter.warn)
+        self._heal = self._writing.heal = Heal(self.index, self.gate, self.reporter.warn)
         self._room = Room(
             limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped, self.remains
         )
@@ -86,6 +86,7 @@ class Vault(Dropping):
         """The cached functions of this store in this process."""
         _lifetime.register(self)
         self._writing.settle()
+        self._heal.tell()
 
     def _judge_pickle(self) -> bool:
         """Decide on pickle: by the option, else by whether others could plant one."""

@@ -215,6 +215,21 @@ def test_a_page_that_only_a_miss_meets_is_found_at_the_miss(folder):
     assert check(folder) == 0
 
 
+def test_a_damaged_index_of_an_older_schema_is_set_aside(folder):
+    """An upgrade that meets damage sets the index aside; the store opens, and its calls come back."""
+    folder.mkdir()
+    shutil.copy(Path(__file__).parent / "golden" / "schema-1" / "index.sqlite", index_of(folder))
+    with closing(sqlite3.connect(index_of(folder))) as connection:
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = 'function_version'"
+        page = connection.execute(root).fetchone()[0]
+    overwrite(index_of(folder), (page - 1) * 4096, b"\xa5" * 4096)
+    with pytest.warns(CacheWarning, match="set aside"):
+        store = Store(folder)
+    store.cache(science.square)(2)
+    assert store.cache(science.square).check_call_in_cache(2)
+    store.close()
+
+
 def test_verbs_say_what_to_do(folder):
     """What people ask of a damaged index is answered with our own error, which names the remedy, and nothing is changed."""
     fill(folder)

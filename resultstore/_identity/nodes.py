@@ -101,9 +101,7 @@ class Nodes:
         known = self._labelled.get((id(func), label))
         if known is not None:  # it may close over itself
             return known
-        node = self._labelled[id(func), label] = Node(
-            "pinned", name, encode(("pinned", kinds.plain_name(func), label))
-        )
+        node = self._labelled[id(func), label] = Node("pinned", name, encode(("pinned", kinds.plain_name(func), label)))
         self.watch.kept.append(func)
         cells = zip(func.__code__.co_freevars, func.__closure__ or (), strict=True) if hasattr(func, "__code__") else ()
         parts = [(f"{FREE} {variable}", kinds.content(cell), f"{name} {FREE} {variable}") for variable, cell in cells]

@@ -63,8 +63,6 @@ class Connections(Moving):
         """What people should be told of an index that was just made."""
         self._guard: tuple[int, int, int] | None = None
         self._busy_until = 0.0
-        self.is_misplaced = False
-        """Whether the index has a write-ahead log where there should be none."""
         self._epoch = 0
         self.is_older = self.check_version()
         self._renew()

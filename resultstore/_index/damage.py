@@ -67,14 +67,19 @@ def look(connect: Callable[[str], sqlite3.Connection], path: str, told: BaseExce
 def _faults(connection: sqlite3.Connection) -> str | None:
     """Return what is wrong with an index that can be opened, or None."""
     found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
-    for name in table_names():
-        if name not in found:
-            return f"its table {name} is gone"
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if (version, application) != (hot.VERSION, opened.APPLICATION_ID):
-        return "its head is damaged" if is_own(connection) else None
-    opened.check_sums(connection.execute(hot.TOTAL).fetchone())
+    if (version, application) == (hot.VERSION, opened.APPLICATION_ID):
+        for name in table_names():
+            if name not in found:
+                return f"its table {name} is gone"
+        opened.check_sums(connection.execute(hot.TOTAL).fetchone())
+    elif not found and not application:
+        return "it is empty"
+    elif is_own(connection):
+        return "its head is damaged"
+    elif application != opened.APPLICATION_ID or version > hot.VERSION:
+        return None  # not for us to judge
     connection.text_factory = bytes  # what it says may quote what is damaged
     said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     return None if said == b"ok" else bytes(said).decode("utf-8", "replace")

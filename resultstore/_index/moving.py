@@ -23,6 +23,10 @@ class Moving:
         """Called when another index is in the place: what was known of the rows of the last one no longer holds."""
         self._identity: tuple[int, ...] = ()
         self._sound_until = 0.0
+        self.is_older = False
+        """Whether the index has an older schema."""
+        self.is_misplaced = False
+        """Whether the index has a write-ahead log where there should be none."""
 
     def _connect(self, mode: str) -> opened.Connection:
         raise NotImplementedError
@@ -87,6 +91,7 @@ class Moving:
 
         self.close()
         aside = damage.set_aside(self.path)
+        self.is_older = self.is_misplaced = False
         self._tell_moved()
         return aside
 
