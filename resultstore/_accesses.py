@@ -8,6 +8,7 @@ from resultstore import _clock
 from resultstore._index.index import Index
 
 _FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
+_LOOK_S = 0.5
 
 
 class Accesses:
@@ -15,15 +16,20 @@ class Accesses:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._written_at = _clock.now()
+        self._written_at = self._looked_at = _clock.now()
         self._waiting: dict[int, tuple[int, float]] = {}
         self._placed: dict[int, tuple[int, float, int]] = {}
 
     def note(self, call_id: int) -> bool:
-        """Note an access; say whether it is time to write."""
+        """Note an access; say whether it is time to look what has become of the index, and perhaps to write."""
         now = _clock.now()
         count = self._waiting.pop(call_id, (0, 0.0))[0]
         self._waiting[call_id] = (count + 1, now)  # at the end: the order is that of the last access
+        return abs(now - self._looked_at) > _LOOK_S or len(self._waiting) > _FLUSH_COUNT
+
+    def are_due(self) -> bool:
+        """Say whether it is time to write."""
+        self._looked_at = now = _clock.now()
         return abs(now - self._written_at) > _FLUSH_S or len(self._waiting) > _FLUSH_COUNT
 
     def any(self) -> bool:

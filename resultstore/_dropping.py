@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resultstore import _clock
 from resultstore._accesses import Accesses
@@ -13,10 +13,14 @@ from resultstore._facts import FunctionFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Dropped, Index
 from resultstore._keeping import Keeper
+from resultstore._remains import Remains
 from resultstore._room import Room
 from resultstore._writing import Writing
 from resultstore.errors import MissingError
 from resultstore.eviction import Use
+
+if TYPE_CHECKING:
+    from resultstore._index.findings import Found
 
 
 class Dropping:
@@ -28,9 +32,10 @@ class Dropping:
     _writing: Writing
     functions: weakref.WeakSet[Any]
     index: Index
+    remains: Remains
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
+    def changing(self) -> Iterator[None]:
         """Hold the write gate, with all results written that wait."""
         with self._writing():
             self._keeper.write_waiting()
@@ -38,14 +43,14 @@ class Dropping:
 
     def accept(self, facts: FunctionFacts, accepted: Iterable[int], reason: str) -> None:
         """Note on record that a version takes over the results of others."""
-        with told(self.index.connections.path), self._changing():
+        with told(self.index.connections.path), self.changing():
             self.index.accept(facts, accepted, reason, _clock.now())
 
     def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None) -> Dropped:
         """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
-        with self._changing():
+        with self.changing():
             dropped = self.index.drop(call_ids, keep_record=keep_record)
-            self._room.unlink(dropped.files)
+            self._room.settle(dropped)
             return dropped
 
     def evict(self, choose: Callable[[], list[Use]], reason: str) -> int:
@@ -53,19 +58,19 @@ class Dropping:
         with self.choosing():
             chosen = choose()
             dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
-            self._room.unlink(dropped.files)
+            self._room.settle(dropped)
         return dropped.calls
 
     @contextlib.contextmanager
     def choosing(self) -> Iterator[None]:
         """Let results be chosen in the order of the policy while nobody writes."""
-        with self._changing():
+        with self.changing():
             self._room.order()
             yield
 
     def pin(self, key: bytes, pinned: bool) -> None:
         """Keep a call from being evicted, or let it go again; raise MissingError if there is none."""
-        with told(self.index.connections.path), self._changing():
+        with told(self.index.connections.path), self.changing():
             if not self.index.connections.exists() or not self.index.pin(key, pinned=pinned):
                 raise MissingError(f"no call with the key {key.hex()} is on record")
 
@@ -84,7 +89,7 @@ class Dropping:
 
     def forget_unused_versions(self) -> None:
         """Forget versions without calls, which no other one leans on."""
-        with told(self.index.connections.path), self._changing():
+        with told(self.index.connections.path), self.changing():
             self.index.drop_unused_versions()
 
     def present_functions(self) -> list[Any]:
@@ -97,8 +102,34 @@ class Dropping:
         """Remove the temporary files of processes that were killed; the caller holds the write gate."""
         self._room.sweep()
 
+    @contextlib.contextmanager
+    def repairing(self) -> Iterator[None]:
+        """Keep what a lost index has left while it is read, also where room is wanting."""
+        self._room.is_repairing = True
+        try:
+            yield
+        finally:
+            self._room.is_repairing = False
+
+    def restore(self, found: list[Found], nbytes: int) -> list[Found]:
+        """Write calls that were lost, file first, then row; return those that were not there."""
+        with self.changing():
+            self._room.make(nbytes)
+            return self._keeper.restore(found)
+
+    def put_away(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Move files to ``quarantine/`` that were read; return their names, side files left out."""
+        with self.changing():
+            moved = self.remains.put_away(paths)
+        return tuple(name for name in moved if name.endswith((".sqlite", ".jsonl")))
+
+    def forget_remains(self) -> None:
+        """Delete what a lost index has left: all calls are removed."""
+        with self.changing():
+            self.remains.clear()
+
     def tidy(self) -> None:
         """Give back what dropping has set free."""
-        with self._changing():
+        with self.changing():
             self.index.shrink()
             self._room.compact_journal()

@@ -13,6 +13,7 @@ from resultstore._vault import Vault
 from resultstore.errors import MissingError, OptionError
 
 if TYPE_CHECKING:  # what keeps order is imported when it is asked to, not at every start
+    from resultstore._repair import Repair
     from resultstore._upkeep import Plan, Problem
     from resultstore.eviction import Limits
     from resultstore.record import Record
@@ -291,6 +292,34 @@ class Housekeeping:
         from resultstore._upkeep import verify
 
         return [] if self._vault is None else verify(self._vault, fix=fix)
+
+    def repair(self) -> Repair:
+        """Bring back what a damaged or lost index knew, from what can be read of it and from the journal.
+
+        If the present index is damaged, it is set aside first, as calls do when they meet the damage. What was
+        set aside is read: every readable row of the index, then the journal, which knows the calls whose results
+        lie in files. A call comes back if every byte of its result is as it was written; one whose result is not
+        comes back on record. What the store has computed since stays, the newer computation counts, and nothing is
+        unpickled. What was read is moved to ``quarantine/``. It can be interrupted, and run again.
+
+        Returns
+        -------
+        Repair
+            What is back, and what is not.
+
+        Examples
+        --------
+        >>> import os
+        >>> store.close()
+        >>> os.truncate(os.path.join(store.location, "index.sqlite"), 150_000)
+        >>> store.repair().results
+        1
+        >>> square(3)
+        9
+        """
+        from resultstore._repair import Repair, repair
+
+        return Repair() if self._vault is None else repair(self._vault)
 
     def close(self) -> None:
         """Write the access counts that wait and close all files. The next use opens them again.

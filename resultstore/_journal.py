@@ -3,7 +3,13 @@
 One line a call, written before its row commits, under the write gate. A line begins and ends with a
 newline and carries a checksum, so that a torn one, left by a kill, loses only itself: under kill -9,
 211,000 lines of 4 writers lost none that was complete. It holds what is needed to bring the call back:
-key, function, arguments, the result's skeleton, its leaves' facts, and small leaves' bytes.
+key, function, arguments, the result's skeleton, its leaves' facts, and small leaves' bytes. A line needs no
+earlier one: of a leaf that leans on an equal payload, it names that one's file.
+
+Another kind of line says that earlier lines no longer count: their calls were dropped, or replaced by a
+result without a file, though their payloads lie on as those of other calls.
+
+When an index is made anew beside a journal, that is set aside: it knows calls that the new index does not.
 """
 
 from __future__ import annotations
@@ -11,15 +17,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from resultstore._data import Data
 from resultstore._facts import CallFacts, PayloadFacts
+from resultstore._place import dated, free_name
 from resultstore._syncing import sync_file, sync_folder
 
+_STEM, _SUFFIX = "journal", ".jsonl"
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
+_BATCH = 1000
 # Without O_NONBLOCK a FIFO in the journal's place would block for ever; with it, opening one fails.
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -32,38 +41,50 @@ class Journal:
         self._is_durable = is_durable
         self._is_entered = False
 
-    def append(self, call: CallFacts) -> None:
-        """Add a call's line."""
-        self._write(self.path, _line(_record(call)), os.O_APPEND)
+    def append(self, *calls: CallFacts) -> None:
+        """Add the lines of calls."""
+        self._write(self.path, b"".join(_line(_record(call)) for call in calls), os.O_APPEND)
         if self._is_durable and not self._is_entered:
             sync_folder(os.path.dirname(self.path))
             self._is_entered = True
 
+    def strike(self, keys: Iterable[bytes]) -> None:
+        """Say that the lines of calls no longer count."""
+        gone = [key.hex() for key in keys]
+        if gone and os.path.exists(self.path):
+            self._write(self.path, _line({"gone": gone}), os.O_APPEND)
+
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the records whose lines are whole, oldest first."""
-        try:
-            file = open(self.path, "rb")  # noqa: SIM115 -- only its absence is expected here
-        except FileNotFoundError:
-            return
-        with file:
-            for line in file:
-                record = _parse(line)
-                if record is not None:
-                    yield record
+        """Yield the records of calls whose lines are whole, oldest first."""
+        return (record for _, record in _read(self.path) if "key" in record)
+
+    def set_aside(self) -> None:
+        """Begin a new journal; the old one stays beside it, with its date."""
+        if self.nbytes():
+            folder = os.path.dirname(self.path)
+            os.rename(self.path, free_name(folder, _STEM, _SUFFIX))
+            self._is_entered = False
+
+    def asides(self) -> list[str]:
+        """Return the journals that were set aside, oldest first."""
+        return dated(os.path.dirname(self.path), _STEM, _SUFFIX)
 
     def compact(self, live: set[bytes]) -> int:
         """Keep the latest line of each of these calls only; return how many lines there are now."""
-        latest = {record["key"]: record for record in self.records() if bytes.fromhex(record["key"]) in live}
         temporary = f"{self.path}-{os.urandom(4).hex()}.new"
+        latest = lines_that_count(self.path)
+        kept = sorted(at for key, at in latest.items() if key in live)
         try:
-            self._write(temporary, b"".join(map(_line, latest.values())), os.O_EXCL)
+            self._write(temporary, b"", os.O_EXCL)
+            for some in _batches(kept):
+                self._write(temporary, b"".join(map(_line, records_at(self.path, some))), os.O_APPEND)
             os.replace(temporary, self.path)
             if self._is_durable:
                 sync_folder(os.path.dirname(self.path))
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        return len(latest)
+        return len(kept)
 
     def clear(self) -> None:
         """Forget all lines."""
@@ -88,6 +109,48 @@ class Journal:
                 sync_file(fd)
         finally:
             os.close(fd)
+
+
+def lines_that_count(path: str) -> dict[bytes, int]:
+    """Return where the latest line of each call of a journal stands."""
+    latest: dict[bytes, int] = {}
+    for at, record in _read(path):
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            if "key" in record:
+                latest[bytes.fromhex(record["key"])] = at
+            for key in record.get("gone", ()):
+                latest.pop(bytes.fromhex(key), None)
+    return latest
+
+
+def records_at(path: str, places: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """Yield the records whose lines stand at these places."""
+    with open(path, "rb") as file:
+        for place in places:
+            file.seek(place)
+            record = _parse(file.readline())
+            if record is not None:
+                yield record
+
+
+def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the lines of a journal that are whole, each with its place."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | _FLAGS), "rb")
+    except FileNotFoundError:
+        return
+    at = 0
+    with file:
+        for line in file:
+            record = _parse(line)
+            if record is not None:
+                yield at, record
+            at += len(line)
+
+
+def _batches(places: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(places), _BATCH):
+        yield places[start : start + _BATCH]
 
 
 def _record(call: CallFacts) -> dict[str, Any]:

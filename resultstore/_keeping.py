@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from resultstore import _lifetime
+from resultstore._bounds import TooLargeError, UnwantedError, check_size, row_nbytes
 from resultstore._data import replace
 from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts, RunFacts
 from resultstore._index.index import CallRow, Index, PayloadGone
 from resultstore._journal import Journal
 from resultstore._loading import Loader, row_checksum
 from resultstore._place import make_place
+from resultstore._remains import Heal
 from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._sizes import format_size
@@ -20,22 +23,17 @@ from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.errors import BusyError
-from resultstore.eviction import RECORD_NBYTES, Budget
 from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Tree
 
+if TYPE_CHECKING:
+    from resultstore._index.findings import Found
+
+_WHERE = ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
-
-
-class TooLargeError(Exception):
-    """A result has no room: the whole store, or its function's part of it, may not be so large."""
-
-
-class UnwantedError(Exception):
-    """A result is larger than its function wants to keep."""
 
 
 class Keeper:
@@ -52,6 +50,7 @@ class Keeper:
         loader: Loader,
         writing: Writing,
         warn: Callable[[str, str, str], None],
+        heal: Heal,
         *,
         is_durable: bool,
     ) -> None:
@@ -65,6 +64,7 @@ class Keeper:
         self._writing = writing
         self._warn = warn
         self._is_durable = is_durable
+        self._heal = heal
         self._is_at_it = 0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
@@ -77,7 +77,7 @@ class Keeper:
         with self._writing():
             self._room.make(0)
             self.write_waiting()
-            self._index.add([call], _describe_run, self._loader.stands, journalled=False)
+            self._room.settle(self._index.add([call], _describe_run, self._loader.stands, journalled=False))
 
     def prepare(self, tree: Tree, options: CallOptions) -> tuple[list[Part], ResultFacts]:
         """Return a result's leaves with their bytes and hashes, large ones staged while they are hashed.
@@ -90,7 +90,7 @@ class Keeper:
 
         def stage(encoded: Encoded) -> str | None:
             with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
-                _check_size(encoded.nbytes, self._limit, options)
+                check_size(encoded.nbytes, self._limit, options)
                 if self._room.has(encoded.nbytes):
                     make_place(self._place, is_durable=self._is_durable)
                     tickets.append(self._blobs.stage((encoded.head, *encoded.pieces)))
@@ -130,16 +130,24 @@ class Keeper:
         UnwantedError
             If it is larger than ``max_result_size``.
         """
+        lean, tries_left = True, 2
         try:
-            try:
-                self._keep(computed, parts, result, options, note, lean=True, at_once=at_once)
-            except PayloadGone:
-                self._discard_staged(parts)  # some may have been published, and deleted again
-                parts = [replace(part, ticket=None) for part in parts]
-                self._keep(computed, parts, result, options, note, lean=False, at_once=True)
+            while True:
+                try:
+                    self._keep(computed, parts, result, options, note, lean=lean, at_once=at_once)
+                except Exception as error:
+                    tries_left -= 1
+                    if not tries_left or not (isinstance(error, PayloadGone) or self._heal(error)):
+                        raise
+                    self._discard_staged(parts)  # some may have been published, and deleted again
+                    parts = [replace(part, ticket=None) for part in parts]
+                    lean, at_once = False, True
+                else:
+                    return
         finally:
             self._discard_staged(parts)
             self.waiting.kept()
+            self._heal.tell()
 
     def _keep(
         self,
@@ -155,7 +163,7 @@ class Keeper:
         stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
         nbytes = sum(p.facts.nbytes for p in packed) + len(result.text or "")
-        _check_size(nbytes, self._limit, options)
+        check_size(nbytes, self._limit, options)
         if (
             self.waiting.is_burst()
             and not at_once
@@ -185,6 +193,8 @@ class Keeper:
                 self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
                 if options.size_limit is not None:
                     self._room.make_for(computed.function.name, options.size_limit, nbytes)
+                if tickets:
+                    self._index.begin()  # a new one counts the files that lie there, and begins a new journal
                 for i, ticket in list(tickets.items()):
                     name = new_name(payloads[i].digest, packed[i].suffix)
                     state = self._blobs.publish(ticket, name)
@@ -195,11 +205,13 @@ class Keeper:
                 call = self._stored_call(computed, parts, payloads, result, note)
                 in_files = any(p.inline is None for p in payloads)
                 if in_files:
-                    self._journal.append(call)
+                    self._index.begin()
+                    named = _named(parts, packed, payloads, options)
+                    self._journal.append(self._stored_call(computed, parts, named, result, note))
                 self.write_waiting()
                 dropped = self._index.add([call], _describe_run, stands, journalled=in_files)
                 published.clear()
-                self._room.unlink(dropped.files)
+                self._room.settle(dropped)
         finally:
             self._discard(tickets.values())
             for name in published:  # a row may name them yet, if a signal struck just after the commit
@@ -220,7 +232,7 @@ class Keeper:
         """Keep a small result of a short call in memory until some more have come."""
         call = self._stored_call(computed, parts, [payload.facts for payload in packed], result, note)
         most_nbytes = _WAITING_NBYTES if self._limit is None else min(_WAITING_NBYTES, self._limit // 50)
-        if self.waiting.add(call, _row_nbytes(call), most_nbytes):
+        if self.waiting.add(call, row_nbytes(call), most_nbytes):
             self.write_waiting()
 
     def write_waiting(self) -> None:
@@ -241,10 +253,12 @@ class Keeper:
                 self._is_at_it = threading.get_ident()
                 calls = waiting.take(-1 if wait_s is None else _LOCK_WAIT_S)
                 if calls:
-                    nbytes = sum(map(_row_nbytes, calls))
-                    self._make_room(nbytes, nbytes)
-                    dropped = self._index.add(calls, _describe_run, self._loader.stands, journalled=False)
-                    self._room.unlink(dropped.files)
+                    try:
+                        self._write_all(calls)
+                    except Exception as error:
+                        if not self._heal(error):
+                            raise
+                        self._write_all(calls)
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             if wait_s is not None and not calls and isinstance(error, BusyError):
                 return False
@@ -258,7 +272,23 @@ class Keeper:
         finally:
             self._is_at_it = 0
             waiting.written(calls)
+        self._heal.tell()
         return True
+
+    def _write_all(self, calls: Sequence[CallFacts]) -> None:
+        nbytes = sum(map(row_nbytes, calls))
+        self._make_room(nbytes, nbytes)
+        self._room.settle(self._index.add(calls, _describe_run, self._loader.stands, journalled=False))
+
+    def restore(self, found: list[Found]) -> list[Found]:
+        """Write calls that were lost, the journal first; return those that were not there. The gate is held."""
+        in_files = [f.call for f in found if f.call.result and any(x.payload.file for x in f.call.result.leaves)]
+        self._index.begin()
+        if in_files:
+            self._journal.append(*in_files)
+        restored, dropped = self._index.restore(found, self._loader.stands)
+        self._room.settle(dropped)
+        return restored
 
     def _is_written(self, call: CallFacts) -> bool:
         row = self._index.fetch(call.key)
@@ -294,7 +324,8 @@ class Keeper:
                 # Without bytes it leans on an equal payload: the transaction looks again whether that stands.
                 equal = next(filter(stands, self._index.equal_payloads(*name)), None)
                 if equal is not None or name in seen:
-                    packed.append(Packed((), "", facts if equal is None else replace(facts, nbytes=equal.nbytes)))
+                    lean = facts if equal is None else replace(facts, nbytes=equal.nbytes)
+                    packed.append(Packed((), "", lean, equal=equal))
                     continue
                 seen.add(name)
             packed.append(pack(part, options.compression, inline=not in_file))
@@ -321,28 +352,26 @@ class Keeper:
         )
 
 
-def _row_nbytes(call: CallFacts) -> int:
-    """Return about what a call takes in the index, its record included."""
-    result = call.result
-    if result is None:
-        return RECORD_NBYTES
-    return RECORD_NBYTES + len(result.text or "") + sum(len(leaf.payload.inline or b"") for leaf in result.leaves)
-
-
-def _check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
-    """Raise for a result that the store, its function's budget, or its function's wish leaves out."""
-    wanted = options.max_result_nbytes
-    if wanted is not None and nbytes > wanted:
-        raise UnwantedError(
-            f"a result of {format_size(nbytes)} is not stored: max_result_size is {format_size(wanted)}"
-        )
-    for most, bounds in (
-        (options.size_limit, "the size limit of its function is {1}"),
-        (None if limit is None else Budget(limit).largest, "a store of {0} takes {1} at most"),
-    ):
-        if most is not None and nbytes > most:
-            told = bounds.format(format_size(limit or 0), format_size(most))
-            raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {told}")
+def _named(
+    parts: list[Part], packed: list[Packed], payloads: list[PayloadFacts], options: CallOptions
+) -> list[PayloadFacts]:
+    """Return payloads as the journal names them: those that lean on an equal one by that one's file."""
+    known: dict[tuple[bytes, str], PayloadFacts] = {}
+    named = []
+    for part, leaning, facts in zip(parts, packed, payloads, strict=True):
+        name = facts.digest, facts.format
+        if facts.file is None and facts.inline is None:
+            equal = known.get(name) or leaning.equal
+            if equal is None or (equal.file is None and equal.inline is None):
+                facts = pack(part, options.compression, inline=True).facts  # noqa: PLW2901 -- it lies in the index
+            else:
+                stored = {
+                    n: getattr(equal, n) for n in ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
+                }
+                facts = replace(facts, **stored)  # noqa: PLW2901
+        known.setdefault(name, facts)
+        named.append(facts)
+    return named
 
 
 def _describe_run() -> RunFacts:

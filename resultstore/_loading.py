@@ -209,6 +209,10 @@ class Loader:
         self._checked.pop(name, None)
         self._maps.drop(name)
 
+    def forget_rows(self) -> None:
+        """Forget what is known by the numbers of rows."""
+        self._damaged.clear()
+
     def let_go(self) -> None:
         """Keep no file mapped that nobody uses."""
         self._maps.let_go()

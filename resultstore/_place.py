@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterable
 
 from resultstore._syncing import sync_folder
 
@@ -99,6 +100,29 @@ def _unescape(path: bytes) -> bytes:
         return path
     head, *rest = path.split(b"\\")
     return head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
+
+
+def free_name(folder: str, stem: str, suffix: str, sides: Iterable[str] = ()) -> str:
+    """Return a path with the present date (UTC) in it that nothing has yet, nor with any of these endings."""
+    # The machine's clock, not the store's, so that a name says when people were at it.
+    stem = f"{stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    path, count = os.path.join(folder, stem + suffix), 1
+    while any(os.path.lexists(path + side) for side in ("", *sides)):
+        count += 1
+        path = os.path.join(folder, f"{stem}-{count}{suffix}")
+    return path
+
+
+def dated(folder: str, stem: str, suffix: str) -> list[str]:
+    """Return the paths that `free_name` has given out and something lies at, oldest first."""
+    pattern = re.compile(rf"{re.escape(stem)}-(\d{{8}}-\d{{6}})(?:-(\d+))?{re.escape(suffix)}")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    found = [match for match in map(pattern.fullmatch, names) if match is not None]
+    found.sort(key=lambda match: (match[1], int(match[2] or 1)))
+    return [os.path.join(folder, match[0]) for match in found]
 
 
 def _write_mark(folder: str, name: str, text: str) -> None:

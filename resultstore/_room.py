@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from resultstore._index.index import Dropped, Index
 from resultstore._journal import Journal
 from resultstore._place import sweep_unfinished
+from resultstore._remains import Remains
 from resultstore._report import logger
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
@@ -34,6 +35,7 @@ class Room:
         journal: Journal,
         write_accesses: Callable[[], None],
         forget_file: Callable[[str], None],
+        remains: Remains,
     ) -> None:
         self._place = place
         self._limit = limit
@@ -43,11 +45,14 @@ class Room:
         self._write_accesses = write_accesses
         self._forget_file = forget_file
         self._sweep_at = 0.0
+        self.remains = remains
+        self.is_repairing = False
+        """Whether what a lost index has left is just being read, and must stay."""
 
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
         files = self._index.disk_nbytes() + self._index.total().file_nbytes + self._journal.nbytes()
-        return files + self._blobs.extra_nbytes() + _FOLDERS_NBYTES
+        return files + self._blobs.extra_nbytes() + self.remains.nbytes() + _FOLDERS_NBYTES
 
     def has(self, incoming: int) -> bool:
         """Say whether so many more bytes fit without anything being evicted."""
@@ -69,6 +74,8 @@ class Room:
         self._write_accesses()
         self._index.queue.adopt()
         excess -= self._sweep()
+        if excess > 0 and not self.is_repairing:
+            excess -= self.remains.give_up(excess)
         while excess > 0:
             freed = self._forget_records(budget, excess) or self._evict(excess) or self._evict_whole(excess)
             if not freed:
@@ -121,7 +128,11 @@ class Room:
     def _forget_oldest(self, nbytes: int) -> int:
         count = min(-(-nbytes // RECORD_NBYTES), RECORD_BATCH)
         oldest = self._index.queue.dropped(count) if count else []
-        return self._index.drop(oldest).calls * RECORD_NBYTES if oldest else 0
+        if not oldest:
+            return 0
+        dropped = self._index.drop(oldest)
+        self.settle(dropped)
+        return dropped.calls * RECORD_NBYTES
 
     def _evict(self, excess: int, policy: Policy | None = None) -> int:
         """Drop payloads of the results that go first and have any; their records stay."""
@@ -136,7 +147,7 @@ class Room:
             dropped = self._index.evict(chosen, reason)
         else:  # another policy's choice says nothing of what ours thinks worth keeping
             dropped = self._index.drop([use.id for use in chosen], keep_record=reason, counted=True)
-        self.unlink(dropped.files)
+        self.settle(dropped)
         logger.info("evicted %d results (%s)", dropped.calls, format_size(dropped.nbytes))
         return dropped
 
@@ -146,13 +157,19 @@ class Room:
         if freed:
             return freed
         victims = self._index.queue.victims(min(-(-excess // RECORD_NBYTES), RECORD_BATCH))
-        calls = self._index.evict(victims, None).calls if victims else 0
-        logger.info("evicted %d results with their records", calls)
-        return calls * RECORD_NBYTES
+        if not victims:
+            return 0
+        dropped = self._index.evict(victims, None)
+        self.settle(dropped)
+        logger.info("evicted %d results with their records", dropped.calls)
+        return dropped.calls * RECORD_NBYTES
 
-    def unlink(self, files: Iterable[str]) -> None:
-        """Delete files that no row names any more."""
-        for name in files:
+    def settle(self, dropped: Dropped) -> None:
+        """Delete files that no row names any more, and see to it that no repair brings back what was dropped."""
+        if dropped.keys:
+            with contextlib.suppress(OSError):
+                self._journal.strike(dropped.keys)
+        for name in dropped.files:
             self._forget_file(name)
             with contextlib.suppress(OSError):  # what stays is an orphan, which verify finds
                 self._blobs.delete(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from resultstore._vault import Vault
 from resultstore.errors import DamagedError
 from resultstore.eviction import RECORD_BATCH, Limits, Use
 from resultstore.record import Records
+
+_REMEDY = "store.repair() brings back what can be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +209,11 @@ def plan_eviction(vault: Vault, limits: Limits) -> tuple[list[int], int, int]:
 
 
 def clear(vault: Vault) -> int:
-    """Remove all calls; return how many went."""
-    return drop_in_batches(vault, vault.index.queue.calls())
+    """Remove all calls, and what a lost index has left; return how many went."""
+    count = drop_in_batches(vault, vault.index.queue.calls())
+    if vault.remains.files():
+        vault.forget_remains()
+    return count
 
 
 def clear_versions(vault: Vault, version_ids: Iterable[int]) -> int:
@@ -239,12 +245,13 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
     if not vault.index.connections.exists():
         return []
     with contextlib.ExitStack() as stack:
-        with told(vault.index.connections.path):
+        path = vault.index.connections.path
+        with told(path):
             stack.enter_context(vault.gate.held(60.0))
-        problems = [Problem("index", vault.index.connections.path, text) for text in _index_faults(vault)]
-        if problems and not _is_readable(vault):
-            return problems
-        stack.enter_context(told(vault.index.connections.path))
+        problems = [Problem("index", path, f"{text}: {_REMEDY}") for text in _index_faults(vault)]
+        if problems:
+            return problems  # what else would be found may be of the damage
+        stack.enter_context(told(path))
         named: set[str] = set()
         for problem, payload in _payload_faults(vault, named):
             if fix:
@@ -252,16 +259,34 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
                 if payload.file is not None and problem.kind == "damaged":
                     vault.blobs.quarantine(payload.file)
             problems.append(replace(problem, fixed=fix))
+        remains = [os.path.basename(path) for path in vault.remains.files()]
+        problems += [Problem("index", name, "it was set aside: " + _REMEDY) for name in remains]
         for name in vault.blobs.names():
-            if name not in named:
-                fixed = False
-                with contextlib.suppress(OSError):  # a directory, say, that somebody put there
-                    fixed = fix and vault.blobs.delete(name)
-                problems.append(Problem("orphan", name, "no row of the index names this file", fixed))
+            if name in named:
+                continue
+            if remains:
+                problems.append(
+                    Problem("orphan", name, "no row of the index names this file, so it is kept: " + _REMEDY)
+                )
+                continue
+            fixed = False
+            with contextlib.suppress(OSError):  # a directory, say, that somebody put there
+                fixed = fix and vault.blobs.delete(name)
+            problems.append(Problem("orphan", name, "no row of the index names this file", fixed))
         for number in vault.index.unused_payloads():
             if fix:
                 vault.index.drop_payload(number)
             problems.append(Problem("unused", str(number), "no result has this payload", fix))
+        problems += put_sums_right(vault, fix=fix)
+        if fix:
+            vault.sweep()
+    return problems
+
+
+def put_sums_right(vault: Vault, *, fix: bool = True) -> list[Problem]:
+    """Count all sums again; return which were wrong."""
+    problems = []
+    with vault.gate.held(60.0):
         wrong = _wrong_totals(vault)
         if wrong is not None:
             if fix:
@@ -271,8 +296,6 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
             if fix:
                 vault.index.queue.set_sums(change)
             problems.append(Problem("totals", name, "the sums over its stored calls are wrong", fix))
-        if fix:
-            vault.sweep()
     return problems
 
 
@@ -280,16 +303,8 @@ def _index_faults(vault: Vault) -> list[str]:
     """Return what SQLite itself finds wrong with the index."""
     try:
         return vault.index.check()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         return [str(error)]
-
-
-def _is_readable(vault: Vault) -> bool:
-    try:
-        vault.index.count()
-    except sqlite3.Error:
-        return False
-    return True
 
 
 def _payload_faults(vault: Vault, named: set[str]) -> Iterator[tuple[Problem, PayloadFacts]]:
@@ -310,6 +325,8 @@ def _wrong_totals(vault: Vault) -> Total | None:
     """Return what the sums should be, or None if they are right."""
     kept = vault.index.total()
     file_nbytes, inline_nbytes, payloads, file_calls = vault.index.count()
+    if vault.remains.files():
+        file_nbytes += sum(vault.remains.unclaimed().values())
     counted = {
         "file_nbytes": file_nbytes,
         "inline_nbytes": inline_nbytes,

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from resultstore import _lifetime, _lineage
 from resultstore._accesses import Accesses
+from resultstore._bounds import TooLargeError, UnwantedError
 from resultstore._dropping import Dropping
 from resultstore._facts import STORED, Computed, PayloadFacts, plain_text
 from resultstore._flights import flights_at
@@ -26,10 +27,11 @@ from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Index
 from resultstore._journal import Journal
-from resultstore._keeping import Keeper, TooLargeError, UnwantedError, maps_any
+from resultstore._keeping import Keeper, maps_any
 from resultstore._loading import Loader, PickleRefusedError, TornError
 from resultstore._locks import Gate
 from resultstore._place import others_can_write
+from resultstore._remains import Heal, Remains
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
@@ -67,12 +69,23 @@ class Vault(Dropping):
         self.allow_pickle = self._judge_pickle()
         self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)
         limit = settings.size_limit
+        self.remains = Remains(self.place, self.index, self.blobs, self.journal)
+        self.index.connections.before_create = self.remains.begin_anew
+        self.index.connections.after_move += [self._accesses.forget, self._loader.forget_rows]
+        self._heal = self._writing.heal = Heal(self.index, self.gate, self.reporter.warn)
         self._room = Room(
-            self.place, limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped
+            self.place,
+            limit,
+            self.index,
+            self.blobs,
+            self.journal,
+            self._accesses.write,
+            self._loader.dropped,
+            self.remains,
         )
         self._keeper = Keeper(
             self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
-            self.reporter.warn, is_durable=is_durable,
+            self.reporter.warn, self._heal, is_durable=is_durable,
         )  # fmt: skip
         self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
         self.flights = flights_at(self.place, self._keeper.waiting)
@@ -80,6 +93,7 @@ class Vault(Dropping):
         """The cached functions of this store in this process."""
         _lifetime.register(self)
         self._writing.settle()
+        self._heal.tell()
 
     def _judge_pickle(self) -> bool:
         """Decide on pickle: by the option, else by whether others could plant one."""
@@ -102,9 +116,21 @@ class Vault(Dropping):
         try:
             row = self.index.fetch(key)
         except Exception as error:
-            self._tell_unreadable(function, error)
-            return None
+            row = self._look_again(key, function, error)
         return row if row is not None and row.state == STORED else None
+
+    def _look_again(self, key: bytes, function: str, error: Exception) -> CallRow | None:
+        """Return a row after a fault, if that was one of an index that was set aside meanwhile, by us or by others."""
+        if self._heal(error):
+            try:
+                row = self.index.fetch(key)
+            except Exception as again:  # whatever it is, it is told
+                error = again
+            else:
+                self._heal.tell()
+                return row
+        self._tell_unreadable(function, error)
+        return None
 
     def take(self, key: bytes, row: CallRow, function: str, mmap_mode: str | None = None) -> Any:
         """Return the result of a row that `look` gave (`Raised`: it was an exception), or MISS; count the hit."""
@@ -128,7 +154,9 @@ class Vault(Dropping):
             self.reporter.warn(function, "missing", f"a payload file is gone and its result is computed again: {error}")
             return MISS
         except Exception as error:  # whatever a damaged or tampered store makes a library raise
-            self._tell_unreadable(function, error)
+            if not self._heal(error):
+                self._tell_unreadable(function, error)
+            self._heal.tell()
             return MISS
         self._touch(key, row.id)
         return value
@@ -185,7 +213,9 @@ class Vault(Dropping):
         if not self._armed:
             self._arm()
         if self._accesses.note(call_id):
-            self.flush(wait_s=0)
+            self._heal.move_over(wait_s=0)
+            if self._accesses.are_due():
+                self.flush(wait_s=0)
 
     def _arm(self) -> None:
         """See to it that accesses are written when this process ends, also as a pool's worker."""
@@ -200,6 +230,7 @@ class Vault(Dropping):
             self._keeper.write_waiting()
         else:
             self._keeper.try_to_write_waiting(0)
+        self._heal.move_over(wait_s)
         if not self._accesses.any() or not self.index.connections.exists():
             return
         try:
@@ -210,6 +241,8 @@ class Vault(Dropping):
             pass  # they wait on
         except Exception as error:  # an access that is not counted must not cost anybody anything
             logger.debug("accesses were not written: %s", error)
+            if not _lifetime.is_over and self._heal(error):
+                self._heal.tell()
 
     # -- keeping
 

@@ -28,6 +28,8 @@ class Writing:
         self._is_durable = is_durable
         self._busy_until = 0.0
         self._settle_from, self._unsettled = 0.0, ""
+        self.heal: Callable[[BaseException], bool] = _never
+        """Sets a damaged index aside; says whether to try again."""
 
     @contextlib.contextmanager
     def __call__(self, most_s: float | None = None) -> Iterator[None]:
@@ -62,6 +64,7 @@ class Writing:
             try:
                 self._index.settle()
             except Exception as error:  # whatever SQLite, Alembic or the system raise
+                self.heal(error)
                 self._unsettled = str(error)
                 self._settle_from = time.monotonic() + _PAUSE_S
         if self._index.is_unsettled:
@@ -78,3 +81,7 @@ class Writing:
             "computing instead",
         )
         return True
+
+
+def _never(error: BaseException) -> bool:
+    return False

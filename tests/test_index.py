@@ -90,6 +90,10 @@ def test_an_upgrade_keeps_a_backup(tmp_path, monkeypatch):
     copy.close()
     assert Path(backup).stat().st_mode & 0o777 == 0o600
     monkeypatch.undo()
+    newer = sqlite3.connect(folder / "index.sqlite")
+    newer.execute("UPDATE alembic_version SET version_num = 'later'")  # as a migration would have it
+    newer.commit()
+    newer.close()
     with pytest.raises(SchemaError, match="newer"):
         Store(folder)
 

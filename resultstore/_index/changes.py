@@ -22,8 +22,9 @@ from resultstore._facts import (
     plain_text,
 )
 from resultstore._index import hot
+from resultstore._index.opened import check_sums
 
-_NO_CHANGE = dict.fromkeys(
+NO_CHANGE = dict.fromkeys(
     ("file_nbytes", "inline_nbytes", "payloads", "access_sequence", "evictions", "file_calls", "journal_lines"), 0
 )
 
@@ -43,6 +44,8 @@ class Dropped(Data, frozen=False):
     calls: int = 0
     nbytes: int = 0
     """Disk bytes of files and inline payloads."""
+    keys: tuple[bytes, ...] = ()
+    """Calls whose results are gone, though the files that these lay in stay, as other calls' results."""
 
 
 Place = Callable[[int, Sequence[float]], Sequence[int]]
@@ -65,7 +68,7 @@ class Additions:
         self._connection = connection
         self._run_id = run_id
         self._stands = stands
-        self._change = dict(_NO_CHANGE)
+        self._change = dict(NO_CHANGE)
         self._first, self._age = _present_moment(connection)
         self._places: Iterator[int] = iter(())
         self._versions: dict[tuple[str, bytes, bytes], tuple[int, int]] = {}
@@ -83,7 +86,7 @@ class Additions:
         name = (facts.name, facts.fingerprint, facts.code)
         ids = self._versions.get(name)
         if ids is None:
-            ids = self._versions[name] = _version(connection, facts, call.created_at)
+            ids = self._versions[name] = version_of(connection, facts, call.created_at)
         function_id, version_id = ids
         result = call.result or _NO_RESULT
         stored = call.state == STORED
@@ -136,7 +139,9 @@ class Additions:
                 },
             )
         change["file_calls"] += has_file
-        _drop_payloads(connection, old_payloads, change, self.dropped)
+        unused = _drop_payloads(connection, old_payloads, change, self.dropped)
+        if not journalled and any(p[1] is not None for p in old_payloads if p not in unused):
+            self.dropped.keys += (call.key,)
         for key in call.children:
             if key != call.key:
                 connection.execute(hot.ADD_NESTING, {"parent_id": call_id, "child_key": key})
@@ -171,7 +176,7 @@ def _stored_nbytes(result: ResultFacts) -> int:
     return sum(leaf.payload.nbytes for leaf in result.leaves) + (own if not result.leaves or result.text else 0)
 
 
-def _version(connection: sqlite3.Connection, facts: FunctionFacts, created_at: float) -> tuple[int, int]:
+def version_of(connection: sqlite3.Connection, facts: FunctionFacts, created_at: float) -> tuple[int, int]:
     found = connection.execute(hot.FIND_FUNCTION, {"name": facts.name}).fetchone()
     function_id = int(found[0]) if found else connection.execute(hot.ADD_FUNCTION, {"name": facts.name}).lastrowid or 0
     code = facts.code or facts.fingerprint
@@ -225,7 +230,7 @@ def accept_versions(
     connection: sqlite3.Connection, facts: FunctionFacts, accepted: Iterable[int], reason: str, created_at: float
 ) -> None:
     """Note that a version takes over the results of others."""
-    _, version_id = _version(connection, facts, created_at)
+    _, version_id = version_of(connection, facts, created_at)
     for other in accepted:
         if other != version_id:
             row = {"version_id": version_id, "accepted_id": other, "reason": reason, "created_at": created_at}
@@ -242,7 +247,7 @@ def add_run(connection: sqlite3.Connection, run: RunFacts) -> int:
 
 def _present_moment(connection: sqlite3.Connection) -> tuple[int, float]:
     """Return the next access sequence, and the store's age."""
-    total = connection.execute(hot.TOTAL).fetchone()
+    total = check_sums(connection.execute(hot.TOTAL).fetchone())
     return total[4] + 1, total[8]
 
 
@@ -296,10 +301,11 @@ def _drop_payloads(
     payloads: Iterable[tuple[int, str | None, int, int | None]],
     change: dict[str, int],
     dropped: Dropped,
-) -> None:
-    """Delete the payloads that no leaf names any more."""
+) -> list[_OldPayload]:
+    """Delete the payloads that no leaf names any more; return them."""
     unused = [row for row in payloads if connection.execute(hot.DROP_PAYLOAD, {"id": row[0]}).rowcount]
     _count_payloads(unused, change, dropped)
+    return unused
 
 
 def _count_payloads(
@@ -324,15 +330,18 @@ def drop_calls(
     """
     import json
 
-    change = dict(_NO_CHANGE)
+    change = dict(NO_CHANGE)
     dropped = Dropped([])
     ids = {"ids": json.dumps(list(call_ids))}
     functions = connection.execute(hot.COUNT_DROPPED, ids).fetchall()
     if any(leaves for *_, leaves in functions):
         change["file_calls"] -= connection.execute(hot.CALLS_WITH_FILES, ids).fetchone()[0]
         payloads = [row[0] for row in connection.execute(hot.PAYLOADS_OF_CALLS, ids)]
+        keys = connection.execute(hot.KEYS_OF_CALLS, ids).fetchall()
         connection.execute(hot.DROP_LEAVES_OF_CALLS, ids)
         unused = connection.execute(hot.UNUSED_AMONG, {"ids": json.dumps(payloads)}).fetchall()
+        if len(unused) < len(payloads):
+            dropped.keys = tuple(row[0] for row in keys)
         connection.execute(hot.DROP_PAYLOADS, {"ids": json.dumps([row[0] for row in unused])})
         _count_payloads(unused, change, dropped)
     connection.executemany(
@@ -361,4 +370,4 @@ def touch_calls(connection: sqlite3.Connection, touches: Iterable[Touch]) -> Non
     ]
     connection.executemany(hot.TOUCH, rows)
     connection.executemany(hot.COUNT_HITS, rows)
-    connection.execute(hot.CHANGE_TOTAL, _NO_CHANGE | {"access_sequence": len(rows)})
+    connection.execute(hot.CHANGE_TOTAL, NO_CHANGE | {"access_sequence": len(rows)})

@@ -21,11 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
 from resultstore._index import hot, making, opened
+from resultstore._index.moving import Moving
+from resultstore._index.told import told
 from resultstore._syncing import sync_folder
-from resultstore.errors import BusyError, DamagedError, SchemaError, StoreError
+from resultstore.errors import SchemaError
 
 if TYPE_CHECKING:
     from resultstore._index.pulse import Pulse
+
+__all__ = ["FILE_NAME", "Connections", "told"]
 
 FILE_NAME = "index.sqlite"
 _BUSY_S, _HASTY_S, _BUSY_PAUSE_S = 5.0, 0.05, 30.0
@@ -37,49 +41,29 @@ _UNLOGGED = (
 )
 
 
-@contextlib.contextmanager
-def told(path: str) -> Iterator[None]:
-    """Raise what SQLite says about an index in our own words, for people who asked for something."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise BusyError(f"another program keeps {path} locked ({error}): try again when it is done") from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DamagedError(
-                f"the index {path} is damaged ({error}): move it away, and the store begins a new one"
-            ) from error
-        raise StoreError(f"the index {path} cannot be used: {error}") from error
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(f"the store at {path} cannot be used: {error}") from error
-
-
-class Connections:
+class Connections(Moving):
     """The connections of one process to one index file."""
 
     def __init__(self, folder: str, meta: dict[str, str], *, checkpoint_pages: int, is_durable: bool = False) -> None:
-        self.path = os.path.join(folder, FILE_NAME)
+        super().__init__(os.path.join(folder, FILE_NAME))
         self._meta = meta
         self._is_durable = is_durable
         self._checkpoint_pages = checkpoint_pages
         self._readers: list[opened.Connection] = []
         self._writer: opened.Connection | None = None
-        self._inode = 0
         self.before_query: Callable[[], None] = _do_nothing
         """Called before a question that results which wait to be written would change the answer to."""
         self.before_close: Callable[[], None] = _do_nothing
         """Called when what was read may be another file's from now on."""
+        self.before_create: Callable[[], making.Known | None] = _do_nothing
+        """Called before an index is made; returns what is known of one that is lost."""
         self.generation = 0
         """Counts the connections that this object has written by: with each the index may be another one."""
         self.notice = ""
         """What people should be told of an index that was just made."""
         self._guard: tuple[int, int, int] | None = None
         self._busy_until = 0.0
-        self.is_misplaced = False
-        """Whether the index has a write-ahead log where there should be none."""
+        self._epoch = 0
         self.is_older = self.check_version()
         self._renew()
 
@@ -114,6 +98,8 @@ class Connections:
                 is_logged = head[18] == _WAL_FORMAT
         except (OSError, sqlite3.Error):
             return False  # not there yet, or not readable: the first call finds out and degrades
+        if (application != making.APPLICATION_ID or version > hot.VERSION) and self._is_own():
+            return False  # a damaged head: the first call sets the index aside
         if application != making.APPLICATION_ID:
             raise SchemaError(f"{self.path} is a database of another program; give the store a directory of its own.")
         if version > hot.VERSION:
@@ -144,13 +130,12 @@ class Connections:
         """Run a SELECT and return its rows as they are written by now."""
         if self._paused:
             self._resumed.wait(_BUSY_S)
-        is_hasty = False
+        is_hasty, epoch = False, self._epoch
         try:
             connection = self._readers.pop()
         except IndexError:
             if not self.exists():
                 return []
-            opened.check_regular(self.path)
             with self._counting:
                 self._opened += 1
             try:
@@ -180,7 +165,8 @@ class Connections:
         except BaseException:
             self._discard(connection)
             raise
-        if is_hasty:  # the next one waits as long as ever, if it may
+        if is_hasty or epoch != self._epoch:
+            # The next one waits as long as ever, if it may; or the index was closed, for another that is in its place.
             self._discard(connection)
         else:
             self._readers.append(connection)
@@ -239,7 +225,7 @@ class Connections:
     def _open_reader(self) -> opened.Connection:
         for tries_left in reversed(range(_OPEN_TRIES)):
             try:
-                return self._open("ro")
+                connection = self._open("ro")
             except sqlite3.OperationalError as error:
                 if _is_torn(error):
                     raise
@@ -256,6 +242,9 @@ class Connections:
                 if not tries_left or _is_busy(error):
                     raise
                 time.sleep(_OPEN_PAUSE_S)
+            else:
+                self._identity = self._identity or self._present_identity()
+                return connection
         raise AssertionError("unreachable")
 
     def _guard_state(self) -> tuple[int, int, int]:
@@ -267,6 +256,7 @@ class Connections:
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _connect(self, mode: str) -> opened.Connection:
+        opened.check_regular(self.path)
         uri = f"file:%{os.fsencode(self.path).hex('%')}?mode={mode}"
         return opened.connect(uri, self.path, uri=True, timeout=self._patience(), check_same_thread=False)
 
@@ -275,7 +265,12 @@ class Connections:
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != hot.VERSION:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            if version != hot.VERSION or application != making.APPLICATION_ID:
+                from resultstore._index import damage  # nobody meets it twice
+
+                if (version, application) == (0, 0) or damage.is_own(connection):
+                    raise opened.NoIndexError("it is empty, or its head is damaged")  # noqa: TRY301
                 raise SchemaError(f"{self.path} has schema {version}, not {hot.VERSION}.")  # noqa: TRY301
         except BaseException:
             connection.close()
@@ -288,13 +283,13 @@ class Connections:
         """Return the writing connection, making the index first if there is none."""
         if self._writer is not None and getattr(self._writer, "identity", None) is None:
             self._writer = None  # the collector took it first, of a store that is being dropped in a cycle
-        if self._writer is not None and self._inode != self._present_inode():
+        if self.has_moved():
             self.close()  # the store was removed, or another put in its place, while it was open
         if self._writer is None:
             if not self.exists():
                 self._make()
-            self._inode = self._present_inode()
             connection = self._open("rw")
+            self._identity = self._present_identity()
             is_logged = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             # A power cut in the middle of rolling back could tear a file that was not synced at each step.
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_logged and not self._is_durable else 'FULL'}")
@@ -313,15 +308,9 @@ class Connections:
         return self._writer
 
     def _make(self) -> None:
-        why = making.make(self.path, self._meta)
+        why = making.make(self.path, self._meta, self.before_create())
         if why is not None:
             self.notice = _UNLOGGED.format(self.path, why)
-
-    def _present_inode(self) -> int:
-        try:
-            return os.stat(self.path).st_ino
-        except OSError:
-            return -1
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[opened.Connection]:
@@ -360,6 +349,11 @@ class Connections:
     def close(self, *, writer: bool = True) -> None:
         """Close the connections that lie idle; the writing one only for a caller that is alone with it."""
         self.before_close()
+        if self.has_moved():
+            self._tell_moved()
+        if writer or self._writer is None:
+            self._identity = ()
+        self._epoch += 1
         while self._readers:
             with contextlib.suppress(sqlite3.Error, IndexError):
                 self._discard(self._readers.pop())
@@ -376,7 +370,7 @@ class Connections:
 
 
 def _do_nothing(*_: object) -> None:
-    pass
+    """Return None."""
 
 
 def _is_busy(error: BaseException) -> bool:

@@ -215,6 +215,7 @@ PAYLOADS_OF_CALLS = (
     "SELECT DISTINCT result_leaf.payload_id FROM result_leaf WHERE result_leaf.call_id IN (SELECT "
     "anon_1.value FROM json_each(:ids) AS anon_1)"
 )
+KEYS_OF_CALLS = "SELECT call.\"key\" FROM call WHERE call.id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1)"
 DROP_LEAVES_OF_CALLS = (
     "DELETE FROM result_leaf WHERE result_leaf.call_id IN (SELECT anon_1.value FROM json_each(:ids) AS "
     "anon_1)"

@@ -19,6 +19,7 @@ from resultstore.errors import BusyError
 from resultstore.eviction import LRU, Policy, Use
 
 if TYPE_CHECKING:
+    from resultstore._index.findings import Found
     from resultstore._index.queue import Queue
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
@@ -193,6 +194,10 @@ class Index:
 
     # -- writing
 
+    def begin(self) -> None:
+        """Make the index, if there is none."""
+        self.connections.writer()
+
     def add(
         self,
         calls: Sequence[CallFacts],
@@ -227,6 +232,22 @@ class Index:
         self._recent.turn(page, [call.key for call in calls])
         self._run_id, self._run_generation = run_id, self.connections.generation
         return additions.dropped
+
+    def restore(self, found: Iterable[Found], stands: Callable[[PayloadFacts], bool]) -> tuple[list[Found], Dropped]:
+        """Write calls again that were lost, in one transaction; return those that were not there."""
+        from resultstore._index.restore import Restoring
+
+        with self.connections.transaction() as connection:
+            restoring = Restoring(connection, stands)
+            for one in found:
+                restoring.restore(one)
+            restoring.finish()
+        return restoring.restored, restoring.dropped
+
+    def present(self, key: bytes) -> tuple[float, str] | None:
+        """Return when a call was computed, and its state, or None if it is not known."""
+        rows = self.connections.query("SELECT created_at, state FROM call WHERE key = :key", {"key": key})
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _is_known(self) -> bool:
         found = self.connections.writer().execute(hot.FIND_RUN, {"id": self._run_id}).fetchone()
@@ -333,6 +354,11 @@ class Index:
         with self.connections.transaction() as connection:
             if connection.execute(hot.DROP_UNUSED_VERSIONS).rowcount:
                 connection.execute(hot.DROP_UNUSED_SOURCES)
+
+    def count_files(self, nbytes: int) -> None:
+        """Add to the sum of the bytes of payload files, for files that no row names."""
+        with self.connections.transaction() as connection:
+            connection.execute(hot.CHANGE_TOTAL, changes.NO_CHANGE | {"file_nbytes": nbytes})
 
     def set_total(self, total: Total) -> None:
         """Replace the sums."""

@@ -17,24 +17,32 @@ from resultstore._index import hot, opened
 from resultstore._syncing import sync_file
 from resultstore.errors import BusyError
 
-APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
+APPLICATION_ID = opened.APPLICATION_ID
 _UNLOG_WAIT_S = 5.0
 _WISHED = "RESULTSTORE_JOURNAL=rollback is set"
 
 
-def make(path: str, meta: Mapping[str, str]) -> str | None:
+Known = tuple[int, int]
+"""Of an index that takes the place of a lost one: the bytes of payloads that lie there already, and the first place
+in the sequence of accesses."""
+
+
+def make(path: str, meta: Mapping[str, str], known: Known | None = None) -> str | None:
     """Make a whole index beside its place and rename it: nobody ever sees half of one.
 
     Return why it has no write-ahead log; None if it has one, or nobody wanted one.
     """
+    from resultstore._index.damage import clear_sides
+
+    clear_sides(path)
     folder = os.path.dirname(path)
     why = why_unlogged(folder)
     temporary = f"{path}-{os.getpid()}-{os.urandom(4).hex()}.new"
     try:
-        if why is not None or not _fill(temporary, meta, logged=True):
+        if why is not None or not _fill(temporary, meta, known, logged=True):
             why = why or "SQLite can keep no write-ahead log there"
             _remove(temporary)
-            _fill(temporary, meta, logged=False)
+            _fill(temporary, meta, known, logged=False)
         fd = os.open(temporary, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
         try:
             sync_file(fd)
@@ -46,21 +54,13 @@ def make(path: str, meta: Mapping[str, str]) -> str | None:
     return None if why == _WISHED else why
 
 
-def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
+def _fill(path: str, meta: Mapping[str, str], known: Known | None, *, logged: bool) -> bool:
     """Make an index with nothing in it; say whether it could be given the log that it should have."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")  # what fails is thrown away
         connection.execute("PRAGMA synchronous = OFF")  # once, at the end, is enough
-        connection.execute("PRAGMA page_size = 4096")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("BEGIN")
-        for statement in hot.CREATE:
-            connection.execute(statement)
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        connection.execute("COMMIT")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {hot.VERSION}")
+        fill(connection, meta, known)
         if not logged:
             connection.execute("PRAGMA journal_mode = DELETE")
             return True
@@ -70,6 +70,21 @@ def _fill(path: str, meta: Mapping[str, str], *, logged: bool) -> bool:
         except sqlite3.OperationalError:
             return False
         return bool(answer == ("wal",))
+
+
+def fill(connection: sqlite3.Connection, meta: Mapping[str, str], known: Known | None = None) -> None:
+    """Make the tables of an index in an empty database."""
+    connection.execute("PRAGMA page_size = 4096")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("BEGIN")
+    for statement in hot.CREATE:
+        connection.execute(statement)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    if known is not None:
+        connection.execute("UPDATE total SET file_nbytes = ?, access_sequence = ?", known)
+    connection.execute("COMMIT")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {hot.VERSION}")
 
 
 def _remove(path: str) -> None:

@@ -7,7 +7,6 @@ included. So all that opens an index file, or the log's header beside it, is cou
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import stat
@@ -34,6 +33,7 @@ _LOCKED_FROM, _LOCKED_NBYTES = 0x40000000, 512
 _FLOCK = "hhqqi4x"
 _ASK_OF_LOCKS = getattr(fcntl, "F_OFD_GETLK", None) if os.name == "posix" and sys.maxsize > 1 << 32 else None
 
+APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
 _inherited: list[sqlite3.Connection | Pulse] = []
 counts: Counter[tuple[int, int]] = Counter()
 """How many connections this process has to each index file, by device and inode."""
@@ -41,6 +41,10 @@ pulses: dict[tuple[int, int], Pulse] = {}
 """The pulses of index files that have connections."""
 _kept: dict[tuple[int, int], int] = {}
 """Descriptors of index files that must stay open: somebody in this process may hold locks on these files."""
+
+
+class NoIndexError(sqlite3.DatabaseError):
+    """What lies in the index's place is no index of ours: a directory, an empty file, a head that was overwritten."""
 
 
 class Connection(sqlite3.Connection):
@@ -84,9 +88,16 @@ def inherit(connections: Iterable[sqlite3.Connection]) -> None:
 
 
 def check_regular(path: str) -> None:
-    """Raise OSError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
+    """Raise NoIndexError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "this is not a regular file", path)
+        raise NoIndexError("it is not a regular file")
+
+
+def check_sums(total: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    """Return the row of sums; raise NoIndexError for what none of our transactions has written."""
+    if total is None or not all(type(number) is int for number in total[:8]):
+        raise NoIndexError("its row of sums is damaged")
+    return total
 
 
 def read_head(path: str) -> bytes | None:

@@ -269,6 +269,7 @@ STATEMENTS: dict[str, Any] = {
     .join(payload, payload.c.id == result_leaf.c.payload_id)
     .where(_among(result_leaf.c.call_id), payload.c.file.is_not(None)),
     "PAYLOADS_OF_CALLS": select(result_leaf.c.payload_id).where(_among(result_leaf.c.call_id)).distinct(),
+    "KEYS_OF_CALLS": select(call.c.key).where(_among(call.c.id)),
     "DROP_LEAVES_OF_CALLS": delete(result_leaf).where(_among(result_leaf.c.call_id)),
     "UNUSED_AMONG": select(payload.c.id, payload.c.file, payload.c.disk_nbytes, func.length(payload.c.inline)).where(
         _among(payload.c.id), ~exists().where(result_leaf.c.payload_id == payload.c.id)

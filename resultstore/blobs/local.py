@@ -185,6 +185,11 @@ class LocalBlobs:
                     swept += 1
         return swept
 
+    def scratch(self) -> str:
+        """Return the folder of temporary files, for one of somebody else's: it is swept when it is old."""
+        _make_folder(self._temporary)
+        return self._temporary
+
     def extra_nbytes(self) -> int:
         """Return the blocks of temporary and quarantined files."""
         total = 0

@@ -37,6 +37,8 @@ class Packed(Data):
     body_hash: bytes | None = None
     """The hash of the body, of a file that holds it as it is."""
     ticket: str | None = None
+    equal: PayloadFacts | None = None
+    """The stored payload that it leans on."""
 
 
 def pack(part: Part, compression: Compression | None, *, inline: bool) -> Packed:
