@@ -7,6 +7,7 @@ any time, and is known by its code. No list of all distributions is made: only d
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -22,6 +23,7 @@ class Owner(NamedTuple):
 
 
 STANDARD = Owner("", "")
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EAGAIN, errno.EINTR})
 _OURSELVES = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
@@ -117,13 +119,20 @@ def _normal(name: str) -> str:
     return name.replace("-", "_").replace(".", "_").lower()
 
 
+def _see_it_is_lasting(error: OSError) -> None:
+    """Raise an error that says nothing of the file: what is cached for good must not rest on a lack of handles."""
+    if error.errno in _PASSING:
+        raise error
+
+
 @functools.cache
 def _distributions(root: str) -> dict[str, tuple[str, str, str]]:
     """Return the distributions installed in a directory: normalised name -> (name, version, folder)."""
     found = {}
     try:
         entries = os.listdir(root)
-    except OSError:
+    except OSError as error:
+        _see_it_is_lasting(error)
         return {}
     for folder in entries:
         if folder.endswith((".dist-info", ".egg-info")):
@@ -139,7 +148,8 @@ def _record(folder: str) -> bytes | None:
     try:
         with open(os.path.join(folder, "RECORD"), "rb") as file:
             return file.read()
-    except OSError:
+    except OSError as error:
+        _see_it_is_lasting(error)
         return None
 
 
@@ -156,7 +166,8 @@ def _top_level(folder: str) -> frozenset[str]:
     try:
         with open(os.path.join(folder, "top_level.txt"), encoding="utf-8") as file:
             return frozenset(map(_normal, file.read().split()))
-    except OSError:
+    except OSError as error:
+        _see_it_is_lasting(error)
         return frozenset()
 
 
@@ -165,6 +176,7 @@ def _is_editable(folder: str) -> bool:
     try:
         with open(os.path.join(folder, "direct_url.json"), "rb") as file:
             text = file.read()
-    except OSError:
+    except OSError as error:
+        _see_it_is_lasting(error)
         return False
     return re.search(rb'"editable"\s*:\s*true', text) is not None

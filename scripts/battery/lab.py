@@ -126,6 +126,7 @@ class Lab:
         self.log.chmod(0o666)
         self.options: Report = {}
         self.unprivileged = False
+        self.user = NOBODY
         self.faults: list[tuple[str, str]] = []
         self._mounts: list[Path] = []
         self._visits: list[Visit] = []
@@ -203,7 +204,7 @@ class Lab:
             if self.unprivileged:
                 os.setgroups([])
                 os.setgid(NOBODY)
-                os.setuid(NOBODY)
+                os.setuid(self.user)
             report = act() or {}
         except NotHere as reason:
             report = {"nothere": str(reason)}

@@ -99,7 +99,7 @@ def warm_up(lab: Lab) -> None:
 
     def used() -> dict[str, list[str]]:
         for one in pkgutil.walk_packages(tool.__path__, f"{tool.__name__}."):
-            if not any(part in one.name for part in ("adapters", "testing", "test", "__main__")):
+            if not any(part in one.name for part in ("adapters", "encoders", "test", "__main__")):
                 with contextlib.suppress(Exception):
                     importlib.import_module(one.name)
         lab.used()

@@ -119,6 +119,8 @@ class Resultstore(Tool):
             options["compression"] = "zstd"
         if wanted.get("durable"):
             options["durability"] = "full"
+        if wanted.get("shared"):
+            options["shared"] = "group"
         if wanted.get("key"):
             options["signing_key"] = wanted["key"]
         lacking = options.keys() - inspect.signature(Store).parameters.keys()

@@ -7,6 +7,7 @@ import stat
 
 from battery.lab import BROKEN, STUCK, Lab
 from battery.model import Group
+from battery.tools import NotHere
 
 GROUP = Group("Rights")
 
@@ -63,6 +64,26 @@ def unmade(lab: Lab) -> None:
     lab.use()
     if lab.use().get("runs"):
         lab.saw(STUCK, "does not store again")
+
+
+@GROUP.scenario("two users of one group (umask 007, and an option where there is one): both store, both hit")
+def group(lab: Lab) -> None:
+    lab.become_nobody()
+    if not lab.unprivileged:
+        raise NotHere("no right to become two users")
+    lab.options["shared"] = True
+    umask = os.umask(0o007)
+    try:
+        lab.use(range(2), range(2))
+        before = lab.runs()
+        lab.user -= 1
+        lab.use()
+        lab.user += 1
+        lab.use()
+    finally:
+        os.umask(umask)
+    if lab.runs() - before != 4:
+        lab.saw(BROKEN, "computed again")
 
 
 @GROUP.scenario("umask 0: nobody else may write to what is made")
