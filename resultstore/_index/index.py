@@ -25,7 +25,7 @@ __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
 _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
-_BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
+_BLOCKED_TRIES, _BLOCKED_PAUSE_S, _BLOCKED_S = 20, 0.02, 30.0
 _VACUUM_PAGES = 128
 
 
@@ -69,6 +69,7 @@ class Index:
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
         self._backup_nbytes: int | None = None
+        self._blocked_until = 0.0
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
@@ -173,6 +174,11 @@ class Index:
         """Return the sums."""
         rows = self.connections.query(hot.TOTAL, {})
         return Total(*rows[0]) if rows else Total(1, 0, 0, 0, 0, 0, 0, 0, 0.0, None)
+
+    def journal(self) -> str:
+        """Return which journal SQLite keeps, in its own words; nothing while there is no index."""
+        rows = self.connections.query("PRAGMA journal_mode", {})
+        return str(rows[0][0]) if rows else ""
 
     def disk_nbytes(self) -> int:
         """Return what the index file and its side files take on the disk."""
@@ -360,11 +366,14 @@ class Index:
         """Refuse to grow a log that a long reader keeps from being copied back."""
         if self._wal_nbytes() <= self._blocked_nbytes:
             return
-        for _ in range(_BLOCKED_TRIES):  # a reader of the moment is no reader that blocks
+        # A reader of the moment is no reader that blocks; one that blocks is waited for once, not at every call.
+        for _ in range(_BLOCKED_TRIES if time.monotonic() >= self._blocked_until else 1):
             _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if frames == copied:
+                self._blocked_until = 0.0
                 return
             time.sleep(_BLOCKED_PAUSE_S)
+        self._blocked_until = time.monotonic() + _BLOCKED_S
         raise BusyError(
             f"another program has been reading {self.connections.path} for so long that its write-ahead log "
             "cannot be reused; close that program's transaction"
