@@ -178,7 +178,7 @@ class Room:
     def _sweep(self) -> int:
         before = self._blobs.extra_nbytes()
         self.sweep()
-        return before - self._blobs.extra_nbytes() + self._index.drop_backups(_BACKUP_S)
+        return before - self._blobs.extra_nbytes() + self._index.backups.drop(_BACKUP_S)
 
     def compact_journal(self) -> None:
         """Rewrite the journal when more than half of its lines are of calls that are gone."""

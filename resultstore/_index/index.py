@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import time
@@ -68,7 +67,7 @@ class Index:
         self._run_id: int | None = None
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
-        self._backup_nbytes: int | None = None
+        self.backups = making.Backups(self.connections.path)
         self._blocked_until = 0.0
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
@@ -100,9 +99,10 @@ class Index:
             from resultstore._index.upgrade import upgrade
 
             upgrade(connections.path)
-            self._backup_nbytes = None
+            self.backups.forget()
         connections.is_older = False
         if connections.is_misplaced:
+            connections.close()  # our own readers would be in the way
             making.give_up_log(connections.path)
             connections.check_version()
 
@@ -183,19 +183,7 @@ class Index:
     def disk_nbytes(self) -> int:
         """Return what the index file and its side files take on the disk."""
         path = self.connections.path
-        if self._backup_nbytes is None:
-            self._backup_nbytes = sum(map(_blocks, making.backups(path)))
-        return self._backup_nbytes + sum(_blocks(path + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
-
-    def drop_backups(self, older_than_s: float) -> int:
-        """Remove copies that upgrades made so long ago; return their bytes on the disk."""
-        before, self._backup_nbytes = self._backup_nbytes or 0, None
-        for backup in making.backups(self.connections.path):
-            with contextlib.suppress(OSError):
-                if time.time() - os.stat(backup).st_mtime >= older_than_s:
-                    os.unlink(backup)
-        self._backup_nbytes = sum(map(_blocks, making.backups(self.connections.path)))
-        return max(before - self._backup_nbytes, 0)
+        return self.backups.nbytes() + sum(making.blocks(path + end) for end in ("", "-wal", "-shm", "-journal"))
 
     # -- writing
 
@@ -382,13 +370,6 @@ class Index:
 
 def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
     return range(first, first + len(moments))
-
-
-def _blocks(path: str) -> int:
-    try:
-        return -(-os.stat(path).st_size // 4096) * 4096
-    except OSError:
-        return 0
 
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:
