@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from resultstore import _lifetime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _WHERE = ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
+_ROOM_WAIT_S, _ROOM_PAUSE_S, _CROWDED_S = 5.0, 0.005, 30.0
 
 
 class Keeper:
@@ -66,6 +68,7 @@ class Keeper:
         self._is_durable = is_durable
         self._heal = heal
         self._is_at_it = 0
+        self._crowded_until = 0.0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
         self.waiting.join(self.write_waiting)
@@ -91,10 +94,15 @@ class Keeper:
         def stage(encoded: Encoded) -> str | None:
             with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
                 check_size(encoded.nbytes, self._limit, options)
-                if self._room.has(encoded.nbytes):
-                    make_place(self._place, is_durable=self._is_durable)
-                    tickets.append(self._blobs.stage((encoded.head, *encoded.pieces)))
-                    return tickets[-1]
+                make_place(self._place, is_durable=self._is_durable)
+                reserved = None
+                if self._limit is not None:
+                    with self._writing():  # between the look and the reservation nobody else takes the room
+                        if not self._room.has(encoded.nbytes):
+                            return None
+                        reserved = self._blobs.reserve(encoded.nbytes)
+                tickets.append(self._blobs.stage((encoded.head, *encoded.pieces), reserved))
+                return tickets[-1]
             return None
 
         try:
@@ -177,17 +185,15 @@ class Keeper:
             self._let_wait(computed, parts, packed, result, note)
             return
         make_place(self._place, is_durable=self._is_durable)
-        if self._limit is not None:
-            incoming = sum(p.facts.nbytes for p in packed if p.buffers and p.ticket is None)
-            if incoming:
-                with self._writing():  # before the bytes lie there, not after
-                    self._room.make(incoming)
         tickets: dict[int, str] = {}
         published: list[str] = []
         try:
+            coming = [i for i, p in enumerate(packed) if p.buffers and p.ticket is None]
+            if self._limit is not None and coming:
+                self._reserve({i: packed[i].facts.nbytes for i in coming}, tickets)
             for i, payload in enumerate(packed):
                 if payload.buffers:
-                    tickets[i] = payload.ticket or self._blobs.stage(payload.buffers)
+                    tickets[i] = payload.ticket or self._blobs.stage(payload.buffers, tickets.get(i))
             payloads = [payload.facts for payload in packed]
             with self._writing():
                 self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
@@ -218,6 +224,21 @@ class Keeper:
                 with contextlib.suppress(Exception):
                     if not self._index.has_file(name):
                         self._blobs.delete(name)
+
+    def _reserve(self, coming: Mapping[int, int], tickets: dict[int, str]) -> None:
+        """Make room for files before their bytes lie there, and have others count them from now on."""
+        nbytes = sum(coming.values())
+        until = time.monotonic() + (_ROOM_WAIT_S if time.monotonic() >= self._crowded_until else 0)
+        while True:
+            with self._writing():
+                self._room.make(nbytes)
+                if self._room.holds(nbytes) or not self._room.is_crowded():
+                    tickets.update((i, self._blobs.reserve(coming[i])) for i in coming)
+                    return
+            if time.monotonic() >= until:
+                self._crowded_until = time.monotonic() + _CROWDED_S
+                raise BusyError("results that others are writing at this moment fill the store")
+            time.sleep(_ROOM_PAUSE_S)
 
     def _make_room(self, incoming: int, nbytes: int) -> None:
         if not self._room.make(incoming):

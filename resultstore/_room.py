@@ -17,6 +17,8 @@ from resultstore.eviction import LRU, RECORD_BATCH, RECORD_NBYTES, Budget, Polic
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
+_DEAD_S = 1.0
+"""Those of processes that are gone are swept so soon where they are in the way."""
 _BACKUP_S = 7 * 86400.0
 """Copies that upgrades have made stay for so long, whatever room they take."""
 _SWEEP_EVERY_S = 3600.0
@@ -58,6 +60,15 @@ class Room:
         """Say whether so many more bytes fit without anything being evicted."""
         limit = self._limit
         return limit is None or not Budget(limit).excess(self.disk_nbytes(), incoming + 4 * RECORD_NBYTES)
+
+    def holds(self, incoming: int) -> bool:
+        """Say whether so many more bytes would keep the limit itself."""
+        return self._limit is None or self.disk_nbytes() + incoming <= self._limit
+
+    def is_crowded(self) -> bool:
+        """Say whether somebody is writing a result at this moment, which can go as soon as it is there."""
+        self._blobs.sweep(_DEAD_S)
+        return self._blobs.staged_nbytes() > 0
 
     def make(self, incoming: int) -> bool:
         """Evict, in the order of the policy, until so many more bytes fit; say whether they do. The gate is held."""
@@ -184,7 +195,7 @@ class Room:
     def _sweep(self) -> int:
         before = self._blobs.extra_nbytes()
         self.sweep()
-        return before - self._blobs.extra_nbytes() + self._index.drop_backups(_BACKUP_S)
+        return before - self._blobs.extra_nbytes() + self._index.backups.drop(_BACKUP_S)
 
     def compact_journal(self) -> None:
         """Rewrite the journal when more than half of its lines are of calls that are gone."""

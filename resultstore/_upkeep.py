@@ -72,6 +72,10 @@ class Stats:
     """Bytes on the disk of payloads, index, journal, everything."""
     by_function: dict[str, FunctionStats] = field(default_factory=dict)
     """The same for each function, by its full name."""
+    sqlite_version: str = sqlite3.sqlite_version
+    """The version of the SQLite library that this process uses."""
+    journal: str = ""
+    """What SQLite keeps beside the index: ``"wal"``, a write-ahead log, or ``"delete"``, a rollback journal."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,7 @@ def stats(vault: Vault) -> Stats:
         calls=sum(f.calls for f in values),
         nbytes=vault.disk_nbytes(),
         by_function=by_function,
+        journal=vault.index.journal(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import time
@@ -26,7 +25,7 @@ __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
 _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
-_BLOCKED_TRIES, _BLOCKED_PAUSE_S = 20, 0.02
+_BLOCKED_TRIES, _BLOCKED_PAUSE_S, _BLOCKED_S = 20, 0.02, 30.0
 _VACUUM_PAGES = 128
 
 
@@ -69,7 +68,8 @@ class Index:
         self._run_id: int | None = None
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
-        self._backup_nbytes: int | None = None
+        self.backups = making.Backups(self.connections.path)
+        self._blocked_until = 0.0
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
@@ -100,9 +100,10 @@ class Index:
             from resultstore._index.upgrade import upgrade
 
             upgrade(connections.path)
-            self._backup_nbytes = None
+            self.backups.forget()
         connections.is_older = False
         if connections.is_misplaced:
+            connections.close()  # our own readers would be in the way
             making.give_up_log(connections.path)
             connections.check_version()
 
@@ -175,22 +176,15 @@ class Index:
         rows = self.connections.query(hot.TOTAL, {})
         return Total(*rows[0]) if rows else Total(1, 0, 0, 0, 0, 0, 0, 0, 0.0, None)
 
+    def journal(self) -> str:
+        """Return which journal SQLite keeps, in its own words; nothing while there is no index."""
+        rows = self.connections.query("PRAGMA journal_mode", {})
+        return str(rows[0][0]) if rows else ""
+
     def disk_nbytes(self) -> int:
         """Return what the index file and its side files take on the disk."""
         path = self.connections.path
-        if self._backup_nbytes is None:
-            self._backup_nbytes = sum(map(_blocks, making.backups(path)))
-        return self._backup_nbytes + sum(_blocks(path + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
-
-    def drop_backups(self, older_than_s: float) -> int:
-        """Remove copies that upgrades made so long ago; return their bytes on the disk."""
-        before, self._backup_nbytes = self._backup_nbytes or 0, None
-        for backup in making.backups(self.connections.path):
-            with contextlib.suppress(OSError):
-                if time.time() - os.stat(backup).st_mtime >= older_than_s:
-                    os.unlink(backup)
-        self._backup_nbytes = sum(map(_blocks, making.backups(self.connections.path)))
-        return max(before - self._backup_nbytes, 0)
+        return self.backups.nbytes() + sum(making.blocks(path + end) for end in ("", "-wal", "-shm", "-journal"))
 
     # -- writing
 
@@ -386,11 +380,14 @@ class Index:
         """Refuse to grow a log that a long reader keeps from being copied back."""
         if self._wal_nbytes() <= self._blocked_nbytes:
             return
-        for _ in range(_BLOCKED_TRIES):  # a reader of the moment is no reader that blocks
+        # A reader of the moment is no reader that blocks; one that blocks is waited for once, not at every call.
+        for _ in range(_BLOCKED_TRIES if time.monotonic() >= self._blocked_until else 1):
             _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if frames == copied:
+                self._blocked_until = 0.0
                 return
             time.sleep(_BLOCKED_PAUSE_S)
+        self._blocked_until = time.monotonic() + _BLOCKED_S
         raise BusyError(
             f"another program has been reading {self.connections.path} for so long that its write-ahead log "
             "cannot be reused; close that program's transaction"
@@ -399,13 +396,6 @@ class Index:
 
 def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
     return range(first, first + len(moments))
-
-
-def _blocks(path: str) -> int:
-    try:
-        return -(-os.stat(path).st_size // 4096) * 4096
-    except OSError:
-        return 0
 
 
 def _payload(row: tuple[Any, ...]) -> PayloadFacts:

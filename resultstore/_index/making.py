@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Mapping
 
 from resultstore import _place
@@ -98,9 +99,40 @@ def backup_path(path: str, version: int) -> str:
     return f"{path}-schema-{version}.backup"
 
 
-def backups(path: str) -> list[str]:
-    """Return where copies of an index with an older schema may lie."""
-    return [backup_path(path, version) for version in range(1, hot.VERSION)]
+class Backups:
+    """What upgrades have left beside an index."""
+
+    def __init__(self, path: str) -> None:
+        self._paths = [backup_path(path, version) for version in range(1, hot.VERSION)]
+        self._nbytes: int | None = None
+
+    def nbytes(self) -> int:
+        """Return their bytes on the disk, as they were at the first look."""
+        if self._nbytes is None:
+            self._nbytes = sum(map(blocks, self._paths))
+        return self._nbytes
+
+    def forget(self) -> None:
+        """Look again."""
+        self._nbytes = None
+
+    def drop(self, older_than_s: float) -> int:
+        """Remove those that were made so long ago; return their bytes on the disk."""
+        before = self.nbytes()
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(path).st_mtime >= older_than_s:
+                    os.unlink(path)
+        self.forget()
+        return max(before - self.nbytes(), 0)
+
+
+def blocks(path: str) -> int:
+    """Return what a file takes on the disk; nothing if it is not there."""
+    try:
+        return -(-os.stat(path).st_size // 4096) * 4096
+    except OSError:
+        return 0
 
 
 def why_unlogged(folder: str) -> str | None:

@@ -70,8 +70,14 @@ class Blobs(Protocol):
     A blob appears under its name whole or not at all, and never changes afterwards.
     """
 
-    def stage(self, parts: Sequence[Buffer]) -> str:
-        """Write bytes where nobody reads them; return a ticket for `publish` or `discard`."""
+    def reserve(self, nbytes: int) -> str:
+        """Begin to stage so many bytes, which count in `extra_nbytes` from now on; return the ticket."""
+
+    def stage(self, parts: Sequence[Buffer], ticket: str | None = None) -> str:
+        """Write bytes where nobody reads them; return a ticket for `publish` or `discard`.
+
+        With the ticket of `reserve`, which it returns, room was reserved for them; it is discarded if that fails.
+        """
 
     def publish(self, ticket: str, name: str) -> BlobState:
         """Let staged bytes appear under a new name."""
@@ -102,6 +108,9 @@ class Blobs(Protocol):
 
     def sweep(self, older_than_s: float) -> int:
         """Remove staged bytes at least so old whose writer is known, or by their age held, to be gone."""
+
+    def staged_nbytes(self) -> int:
+        """Return how many bytes are staged."""
 
     def extra_nbytes(self) -> int:
         """Return what lies in the place beside the blobs: staged and quarantined bytes."""

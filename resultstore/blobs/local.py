@@ -53,8 +53,17 @@ class LocalBlobs:
         self._staged: dict[str, int] = {}
         self._slow_allocations = 0 if hasattr(os, "posix_fallocate") else _SLOW_TRIES
 
-    def stage(self, parts: Sequence[Buffer]) -> str:
-        """Write bytes to a temporary file; return its path."""
+    def reserve(self, nbytes: int) -> str:
+        """Make a temporary file that is as long as it will be: others count it before its bytes are there."""
+        path, fd = self._begin()
+        try:
+            os.ftruncate(fd, nbytes)
+        except BaseException:
+            self.discard(path)
+            raise
+        return path
+
+    def _begin(self) -> tuple[str, int]:
         path = os.path.join(self._temporary, f"{os.getpid()}-{os.urandom(6).hex()}")
         try:
             fd = os.open(path, _WRITE, 0o600)
@@ -62,8 +71,13 @@ class LocalBlobs:
             _make_folder(self._temporary)
             fd = os.open(path, _WRITE, 0o600)
         self._staged[path] = fd
+        _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
+        return path, fd
+
+    def stage(self, parts: Sequence[Buffer], ticket: str | None = None) -> str:
+        """Write bytes to a temporary file; return its path."""
+        path, fd = self._begin() if ticket is None else (ticket, self._staged[ticket])
         try:
-            _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
             self._allocate(fd, sum(map(len, parts)))
             _write_all(fd, parts)
             if self._is_durable:
@@ -190,14 +204,13 @@ class LocalBlobs:
         _make_folder(self._temporary)
         return self._temporary
 
+    def staged_nbytes(self) -> int:
+        """Return the blocks of temporary files."""
+        return _disk_nbytes(self._temporary)
+
     def extra_nbytes(self) -> int:
         """Return the blocks of temporary and quarantined files."""
-        total = 0
-        for folder in (self._temporary, self._quarantine):
-            for entry in _entries(folder):
-                with contextlib.suppress(OSError):
-                    total += _state(entry.stat(follow_symlinks=False)).disk_nbytes
-        return total
+        return _disk_nbytes(self._temporary) + _disk_nbytes(self._quarantine)
 
     def path(self, name: str) -> str:
         """Return the file of a payload, for what needs a path: mapping, and people."""
@@ -303,6 +316,14 @@ def _entries(path: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _disk_nbytes(folder: str) -> int:
+    total = 0
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError):
+            total += _state(entry.stat(follow_symlinks=False)).disk_nbytes
+    return total
 
 
 def _state(found: os.stat_result) -> BlobState:

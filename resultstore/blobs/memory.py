@@ -21,9 +21,15 @@ class MemoryBlobs:
         self._quarantined: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
 
-    def stage(self, parts: Sequence[Buffer]) -> str:
-        """Keep the bytes under a ticket."""
+    def reserve(self, nbytes: int) -> str:
+        """Keep as many zeros under a ticket."""
         ticket = str(next(self._numbers))
+        self._staged[ticket] = bytes(nbytes)
+        return ticket
+
+    def stage(self, parts: Sequence[Buffer], ticket: str | None = None) -> str:
+        """Keep the bytes under a ticket."""
+        ticket = ticket or str(next(self._numbers))
         self._staged[ticket] = b"".join(parts)
         return ticket
 
@@ -75,6 +81,10 @@ class MemoryBlobs:
         swept = len(self._staged)
         self._staged.clear()
         return swept
+
+    def staged_nbytes(self) -> int:
+        """Return the bytes under tickets."""
+        return sum(map(len, self._staged.values()))
 
     def extra_nbytes(self) -> int:
         """Return the bytes staged and quarantined."""

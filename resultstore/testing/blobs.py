@@ -40,6 +40,20 @@ class BlobsContract:
         assert state.disk_nbytes >= 9
         assert blobs.state(name) == state
 
+    def test_what_is_reserved_counts_before_it_is_written(self, blobs: Blobs) -> None:
+        """Room that was reserved counts as staged until its bytes are published, or thrown away."""
+        before = blobs.staged_nbytes(), blobs.extra_nbytes()
+        ticket = blobs.reserve(50_000)
+        assert blobs.staged_nbytes() >= before[0] + 50_000
+        assert blobs.extra_nbytes() >= before[1] + 50_000
+        name = new_name(_DIGEST, ".npy")
+        assert blobs.stage([b"x" * 30_000, b"y" * 20_000], ticket) == ticket
+        assert blobs.publish(ticket, name).nbytes == 50_000
+        with blobs.open(name) as file:
+            assert file.read() == b"x" * 30_000 + b"y" * 20_000
+        blobs.discard(blobs.reserve(10_000))
+        assert (blobs.staged_nbytes(), blobs.extra_nbytes()) == before
+
     @pytest.mark.parametrize("copy_on_write", [False, True])
     def test_a_mapped_blob_is_the_blob(self, blobs: Blobs, copy_on_write: bool) -> None:
         """A mapping, where there are files, has all bytes of the blob; writing to a private one changes nothing."""
