@@ -16,18 +16,18 @@ from typing import Any
 
 from resultstore._data import Data
 from resultstore._facts import CallFacts, PayloadFacts
+from resultstore._rights import open_existing, open_own, rights_of
 from resultstore._syncing import sync_file, sync_folder
 
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
-# Without O_NONBLOCK a FIFO in the journal's place would block for ever; with it, opening one fails.
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Journal:
     """The journal of one store. Writing needs the write gate, which the caller holds."""
 
     def __init__(self, folder: str, *, is_durable: bool = False) -> None:
+        self._folder = folder
         self.path = os.path.join(folder, FILE_NAME)
         self._is_durable = is_durable
         self._is_entered = False
@@ -42,7 +42,7 @@ class Journal:
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records whose lines are whole, oldest first."""
         try:
-            file = open(self.path, "rb")  # noqa: SIM115 -- only its absence is expected here
+            file = os.fdopen(open_existing(self.path), "rb")
         except FileNotFoundError:
             return
         with file:
@@ -56,7 +56,7 @@ class Journal:
         latest = {record["key"]: record for record in self.records() if bytes.fromhex(record["key"]) in live}
         temporary = f"{self.path}-{os.urandom(4).hex()}.new"
         try:
-            self._write(temporary, b"".join(map(_line, latest.values())), os.O_EXCL)
+            self._write(temporary, b"".join(map(_line, latest.values())), 0)
             os.replace(temporary, self.path)
             if self._is_durable:
                 sync_folder(os.path.dirname(self.path))
@@ -79,7 +79,7 @@ class Journal:
             return 0
 
     def _write(self, path: str, data: bytes, flag: int) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag | _FLAGS, 0o600)
+        fd = open_own(path, os.O_WRONLY | flag, rights_of(self._folder))
         try:
             view = memoryview(data)
             while view:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from resultstore import _lifetime
 from resultstore._data import replace
@@ -25,6 +26,9 @@ from resultstore.formats.base import WORTH_NBYTES, Encoded
 from resultstore.formats.prepare import INLINE_NBYTES, Packed, Part, pack, prepare
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import Tree
+
+if TYPE_CHECKING:
+    from resultstore._signing import Signer
 
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
@@ -54,6 +58,7 @@ class Keeper:
         warn: Callable[[str, str, str], None],
         *,
         is_durable: bool,
+        signer: Signer | None = None,
     ) -> None:
         self._place = place
         self._limit = limit
@@ -65,11 +70,13 @@ class Keeper:
         self._writing = writing
         self._warn = warn
         self._is_durable = is_durable
+        self._signer = signer
         self._is_at_it = 0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
         self.waiting.join(self.write_waiting)
-        self.waiting.budgets.add(None if limit is None else (limit, index.queue.policy))
+        budget = None if limit is None else (limit, index.queue.policy)
+        self.waiting.budgets.add(budget if signer is None else (budget, signer))
 
     def refuse(self, computed: Computed, note: str) -> None:
         """Record that a call was computed and is not stored."""
@@ -303,10 +310,9 @@ class Keeper:
     def _call_facts(self, computed: Computed, state: str, result: ResultFacts | None, note: str | None) -> CallFacts:
         checksum = b""
         if result is not None:
-            row = CallRow(
-                0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None, 0.0
-            )
-            checksum = row_checksum(computed.key, row, result.leaves)
+            columns = result.kind, result.integer, result.number, result.text, len(result.leaves)
+            row = CallRow(0, state, *columns, None, computed.created_at)
+            checksum = row_checksum(computed.key, row, result.leaves, self._signer)
         return CallFacts(
             key=computed.key,
             function=computed.function,

@@ -35,6 +35,8 @@ _LOGGED = (-1, 0, 0)
 _UNLOGGED = (
     "the index {0} keeps a rollback journal instead of a write-ahead log: {1}. All works; storing results takes longer"
 )
+_LONGEST = 1 << 25
+"""Bytes of a text or blob: what we write is far shorter, and a longer one would cost its reader memory."""
 
 
 @contextlib.contextmanager
@@ -150,7 +152,6 @@ class Connections:
         except IndexError:
             if not self.exists():
                 return []
-            opened.check_regular(self.path)
             with self._counting:
                 self._opened += 1
             try:
@@ -274,7 +275,12 @@ class Connections:
         connection = self._connect(mode)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if connection.execute(making.STRANGE).fetchone() is not None:
+                raise DamagedError(  # noqa: TRY301
+                    f"{self.path} has triggers, or views in the place of tables: nobody knows what they would do"
+                )
             if version != hot.VERSION:
                 raise SchemaError(f"{self.path} has schema {version}, not {hot.VERSION}.")  # noqa: TRY301
         except BaseException:

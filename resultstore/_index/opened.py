@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
+from resultstore._rights import check_no_link
 
 try:
     import fcntl
@@ -66,6 +67,10 @@ class Connection(sqlite3.Connection):
 
 def connect(target: str, path: str, *, timeout: float, **options: Any) -> Connection:
     """Connect to an index file, by its path or a URI, so that it is counted."""
+    check_regular(path)
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            check_no_link(path + suffix)
     with _lifetime.opening:  # never while a head is being read
         connection: Connection = sqlite3.connect(
             target, timeout=timeout, isolation_level=None, factory=Connection, **options
@@ -84,8 +89,8 @@ def inherit(connections: Iterable[sqlite3.Connection]) -> None:
 
 
 def check_regular(path: str) -> None:
-    """Raise OSError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    """Raise OSError for what is no file of ours: a directory, a FIFO that blocks for ever, a link out of the store."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
         raise OSError(errno.EINVAL, "this is not a regular file", path)
 
 
