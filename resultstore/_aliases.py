@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from resultstore._facts import FunctionFacts
+from resultstore._facts import FunctionFacts, plain_text
 from resultstore._identity.key import Form
 from resultstore._report import logger
 from resultstore._vault import Vault
@@ -33,7 +33,7 @@ class Aliases:
     __slots__ = ("_asked", "_known", "names")
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+        self.names = tuple(map(plain_text, names))
         """The function's name, and its earlier ones."""
         self._known: dict[bytes, tuple[float, tuple[tuple[str, bytes], ...]]] = {}
         self._asked = _changes

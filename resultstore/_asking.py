@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _aliases
+from resultstore._facts import plain_text
 from resultstore._function import CachedFunction
 from resultstore._identity import names
 from resultstore._identity.key import token
 from resultstore._settings import CallOptions, parse_mmap_mode
 from resultstore._shelf import Reference, missing, parse_key
 from resultstore._vault import MISS, Vault
-from resultstore.errors import DigestError, MissingError, OptionError, StoreError
+from resultstore.errors import DigestError, MissingError, OptionError
 from resultstore.formats.raised import Raised
 
 if TYPE_CHECKING:  # a script that only hits needs none of these, and their classes cost its start
@@ -73,11 +73,11 @@ class Asking:
             if not (function is None or isinstance(function, str) or callable(function)):
                 raise OptionError("function", function, "find takes a function, its name 'module.f', or nothing")
             name = names.name_of(function) if callable(function) else function
-            sought = () if name is None else (name,)
+            sought = () if name is None else (plain_text(name),)
         tokens: dict[str, bytes | Range] = {}
         for argument, value in arguments.items():
             try:
-                tokens[argument] = value if isinstance(value, Range) else token(value)
+                tokens[plain_text(argument)] = value if isinstance(value, Range) else token(value)
             except DigestError as error:
                 raise error.at(f"argument {argument!r}") from None
         query = Query(sought, tokens)
@@ -148,7 +148,7 @@ class Asking:
         mode = parse_mmap_mode(mmap_mode, self._defaults.mmap_mode)
         try:
             value = self._vault.load(record.key, mode)
-        except (StoreError, OSError, sqlite3.Error) as error:
+        except Exception as error:  # whatever a damaged or tampered store makes a library raise
             raise MissingError(
                 f"the result of {record.function} cannot be loaded ({error}). Call the function again to compute it."
             ) from error

@@ -17,7 +17,7 @@ from resultstore._identity.encoding import short
 from resultstore._identity.key import Form, summarise
 from resultstore._identity.maps import Handed
 from resultstore._index.index import CallRow
-from resultstore._loading import row_checksum
+from resultstore._loading import CHECKSUM_NBYTES, row_checksum
 from resultstore._report import logger
 from resultstore._settings import CallOptions
 from resultstore._vault import MISS, Vault
@@ -103,7 +103,7 @@ def compared(
 ) -> Any:
     """Return a hit's stored result, or, if what was computed again differs, that: it takes the other's place."""
     try:
-        differs = unlike(call[4], row, stored, result, allow_pickle=vault.allow_pickle)
+        differs = unlike(call[4], row, stored, result, allow_pickle=vault.may_pickle())
     except Exception as error:  # comparing runs the values' own code
         logger.debug("a hit of %s could not be compared: %r", function, error)
         return stored
@@ -157,7 +157,7 @@ def unlike(key: bytes, row: CallRow, stored: Any, result: Any, *, allow_pickle: 
         return f"the result was {summarise(stored)}, and what is returned now cannot be stored ({error})"
     leaves = tuple(LeafFacts(i, p.leaf.path, p.facts, p.leaf.writeable) for i, p in enumerate(parts))
     made = CallRow(0, STORED, facts.kind, facts.integer, facts.number, facts.text, len(leaves), None, 0.0)
-    if row_checksum(key, made, leaves) == row.checksum:
+    if row_checksum(key, made, leaves) == (row.checksum or b"")[:CHECKSUM_NBYTES]:
         return None
     if tree.kind in ("tree", "pickle", "leaf"):
         result = put_together(tree.kind, tree.value, [_as_loaded(part) for part in parts[: len(tree.leaves)]])

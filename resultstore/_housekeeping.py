@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from resultstore._facts import plain_text
 from resultstore._report import logger
 from resultstore._shelf import Reference, parse_key
 from resultstore._sizes import parse_age, parse_size
@@ -78,7 +79,7 @@ class Housekeeping:
 
         self._vault.flush()
         logger.info("clearing %s", name)
-        ids = version_ids(self._vault.index.connections, name, place, fingerprint)
+        ids = version_ids(self._vault.index.connections, plain_text(name), plain_text(place), fingerprint)
         return clear_versions(self._vault, ids)
 
     def prune(

@@ -23,20 +23,20 @@ from typing import Any
 from resultstore._data import Data
 from resultstore._facts import CallFacts, PayloadFacts
 from resultstore._place import dated, free_name
+from resultstore._rights import open_existing, open_own, rights_of
 from resultstore._syncing import sync_file, sync_folder
 
 _STEM, _SUFFIX = "journal", ".jsonl"
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
 _BATCH = 1000
-# Without O_NONBLOCK a FIFO in the journal's place would block for ever; with it, opening one fails.
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Journal:
     """The journal of one store. Writing needs the write gate, which the caller holds."""
 
     def __init__(self, folder: str, *, is_durable: bool = False) -> None:
+        self._folder = folder
         self.path = os.path.join(folder, FILE_NAME)
         self._is_durable = is_durable
         self._is_entered = False
@@ -75,7 +75,7 @@ class Journal:
         latest = lines_that_count(self.path)
         kept = sorted(at for key, at in latest.items() if key in live)
         try:
-            self._write(temporary, b"", os.O_EXCL)
+            self._write(temporary, b"", 0)
             for some in _batches(kept):
                 self._write(temporary, b"".join(map(_line, records_at(self.path, some))), os.O_APPEND)
             os.replace(temporary, self.path)
@@ -100,7 +100,7 @@ class Journal:
             return 0
 
     def _write(self, path: str, data: bytes, flag: int) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag | _FLAGS, 0o600)
+        fd = open_own(path, os.O_WRONLY | flag, rights_of(self._folder))
         try:
             view = memoryview(data)
             while view:
@@ -125,7 +125,7 @@ def lines_that_count(path: str) -> dict[bytes, int]:
 
 def records_at(path: str, places: Iterable[int]) -> Iterator[dict[str, Any]]:
     """Yield the records whose lines stand at these places."""
-    with open(path, "rb") as file:
+    with os.fdopen(open_existing(path), "rb") as file:
         for place in places:
             file.seek(place)
             record = _parse(file.readline())
@@ -136,7 +136,7 @@ def records_at(path: str, places: Iterable[int]) -> Iterator[dict[str, Any]]:
 def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the lines of a journal that are whole, each with its place."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDONLY | _FLAGS), "rb")
+        file = os.fdopen(open_existing(path), "rb")
     except FileNotFoundError:
         return
     at = 0

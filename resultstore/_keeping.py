@@ -31,6 +31,7 @@ from resultstore.formats.tree import Tree
 
 if TYPE_CHECKING:
     from resultstore._index.findings import Found
+    from resultstore._signing import Signer
 
 _WHERE = ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
 _WAITING_NBYTES = 1_000_000
@@ -55,6 +56,7 @@ class Keeper:
         heal: Heal,
         *,
         is_durable: bool,
+        signer: Signer | None = None,
     ) -> None:
         self._place = place
         self._limit = limit
@@ -67,12 +69,14 @@ class Keeper:
         self._warn = warn
         self._is_durable = is_durable
         self._heal = heal
+        self._signer = signer
         self._is_at_it = 0
         self._crowded_until = 0.0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
         self.waiting.join(self.write_waiting)
-        self.waiting.budgets.add(None if limit is None else (limit, index.queue.policy))
+        budget = None if limit is None else (limit, index.queue.policy)
+        self.waiting.budgets.add(budget if signer is None else (budget, signer))
 
     def refuse(self, computed: Computed, note: str) -> None:
         """Record that a call was computed and is not stored."""
@@ -355,10 +359,9 @@ class Keeper:
     def _call_facts(self, computed: Computed, state: str, result: ResultFacts | None, note: str | None) -> CallFacts:
         checksum = b""
         if result is not None:
-            row = CallRow(
-                0, state, result.kind, result.integer, result.number, result.text, len(result.leaves), None, 0.0
-            )
-            checksum = row_checksum(computed.key, row, result.leaves)
+            columns = result.kind, result.integer, result.number, result.text, len(result.leaves)
+            row = CallRow(0, state, *columns, None, computed.created_at)
+            checksum = row_checksum(computed.key, row, result.leaves, self._signer)
         return CallFacts(
             key=computed.key,
             function=computed.function,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
@@ -14,16 +15,24 @@ from resultstore._index.index import CallRow, Index
 from resultstore._mapping import Maps
 from resultstore.blobs.base import Blobs, Buffer, Mapped, Signature
 from resultstore.errors import DamagedError
-from resultstore.formats.base import checksum
+from resultstore.formats.base import Format, checksum
 from resultstore.formats.hashing import hash_of
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
 
+if TYPE_CHECKING:
+    from resultstore._signing import Signer
+
 _CHANGED = "its bytes are not those that were written"
 _ANOTHER = "its bytes are whole, but of another value"
 _NEVER = (0, 0, 0), None
 _TEMPLATES = 256
+CHECKSUM_NBYTES = 16
+"""Of a row; its signature follows it."""
+_LARGE = 1 << 30
+_MOST_RATIO = 1 << 15
+"""Of zstd: a block of 128 KiB takes four bytes at least."""
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
 
@@ -35,14 +44,44 @@ class PickleRefusedError(DamagedError):
     """A payload would run code, which the store does not allow."""
 
 
-class Loader:
-    """Reads the results of one store, and remembers which files it has verified and which payloads are damaged."""
+class UnsignedError(DamagedError):
+    """A call's row was not written by somebody who has the store's key."""
 
-    def __init__(self, place: str, index: Index, blobs: Blobs, *, allow_pickle: bool) -> None:
+
+class Loader:
+    """Reads the results of one store, and remembers which files it has verified and which payloads are damaged.
+
+    Parameters
+    ----------
+    place
+        The store's directory.
+    index
+        The index.
+    blobs
+        The payload files.
+    may_unpickle
+        Says whether pickles of this place may be loaded.
+    may_crash
+        Says whether others could have written what crashes a library that takes bytes at their word.
+    signer
+        The store's key, without which a row counts for nothing.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        index: Index,
+        blobs: Blobs,
+        may_unpickle: Callable[[], bool],
+        may_crash: Callable[[], bool],
+        signer: Signer | None = None,
+    ) -> None:
         self._place = place
         self._index = index
         self._blobs = blobs
-        self._allow_pickle = allow_pickle
+        self._may_unpickle = may_unpickle
+        self._may_crash = may_crash
+        self._signer = signer
         self._checked: dict[str, tuple[Signature, bytes | None]] = {}
         self._damaged: set[int] = set()
         self._templates: dict[int, tuple[bytes, Any]] = {}
@@ -57,19 +96,37 @@ class Loader:
         kind = row.kind or ""
         leaves = row.verified
         if leaves is None:
-            leaves = self._index.leaves(row.id) if row.leaf_count else ()
-            if row.checksum != row_checksum(key, row, leaves):
-                raise TornError(f"the index row {row.id} in {self._index.connections.path} is not as it was written")
-            row.verify(leaves)
+            leaves = self.leaves(key, row)
         if kind in _SCALARS:
             return _scalar(row)
-        if not self._allow_pickle and any(format_named(leaf.payload.format).runs_code for leaf in leaves):
-            raise PickleRefusedError(f"it is a pickle, and the store {self._place} does not allow pickle")
+        if kind == "pickle" or (kind == "error" and _is_pickled(leaves)):
+            self._refuse_pickle()
         values = [self._load_leaf(leaf, mmap_mode) for leaf in leaves]
         skeleton = row.text if kind in ("tree", "leaf") else values.pop()
         if kind == "error":
+            if type(skeleton) is not str:  # whatever its format was called
+                self._refuse_pickle()
             return put_raised_together(skeleton, values)
         return put_together("tree" if kind == "json" else kind, skeleton, values)
+
+    def leaves(self, key: bytes, row: CallRow) -> tuple[LeafFacts, ...]:
+        """Return the leaves of a call whose row and leaves are as they were written, by whom they may be."""
+        if row.verified is not None:
+            return row.verified
+        leaves = self._index.leaves(row.id) if row.leaf_count else ()
+        written = row.checksum
+        if written != row_checksum(key, row, leaves, self._signer):
+            plain = row_checksum(key, row, leaves)
+            if written is None or written[:CHECKSUM_NBYTES] != plain:
+                raise TornError(f"the index row {row.id} in {self._index.connections.path} is not as it was written")
+            if self._signer is not None:
+                raise UnsignedError("it is not signed with the signing_key of this store")
+        row.verify(leaves)
+        return leaves
+
+    def _refuse_pickle(self) -> None:
+        if not self._may_unpickle():
+            raise PickleRefusedError(f"it is a pickle, and the store {self._place} does not allow pickle")
 
     def _load_leaf(self, leaf: LeafFacts, mmap_mode: str | None) -> Any:
         facts = leaf.payload
@@ -96,8 +153,8 @@ class Loader:
     def _read(self, facts: PayloadFacts) -> Any:
         payload_format = format_named(facts.format)
         if facts.inline is None:
-            return payload_format.value(self._read_file(facts), facts)
-        value = payload_format.value(self._read_inline(facts), facts)
+            return self._safe(payload_format, payload_format.value(self._read_file(facts), facts))
+        value = self._safe(payload_format, payload_format.value(self._read_inline(facts), facts))
         if facts.codec is None:
             template = payload_format.over(facts.inline, facts)
             if template is not None:
@@ -106,9 +163,15 @@ class Loader:
                 self._templates[facts.id] = facts.inline, template
         return value
 
+    def _safe(self, payload_format: Format, value: Any) -> Any:
+        if payload_format.follows_bytes(value) and self._may_crash():
+            payload_format.examine(value)
+        return value
+
     def _read_inline(self, facts: PayloadFacts) -> Any:
         data = memoryview(facts.inline or b"")
         _check_size(facts, len(data))
+        _check_memory(facts)
         holder, view = format_named(facts.format).room(facts)
         if facts.codec is None:
             view[:] = data[facts.head_nbytes :]
@@ -126,6 +189,7 @@ class Loader:
         name = facts.file or ""
         with self._blobs.open(name) as file:
             _check_size(facts, file.nbytes)
+            _check_memory(facts)
             is_checked = self._is_checked(name, file.signature)
             holder, view = format_named(facts.format).room(facts)
             body_hash = None
@@ -149,7 +213,8 @@ class Loader:
         return holder
 
     def _is_checked(self, name: str, signature: Signature) -> bool:
-        return self._checked.get(name, _NEVER)[0] == signature
+        # Whoever may write to a file can also set its time back: signed payloads are verified at every read.
+        return self._signer is None and self._checked.get(name, _NEVER)[0] == signature
 
     def _map(self, facts: PayloadFacts, mmap_mode: str) -> Any:
         """Return a leaf over its mapped file, or None where it cannot be mapped."""
@@ -167,9 +232,10 @@ class Loader:
         signature, body_hash = self._checked.get(name, _NEVER)
         if signature != mapped.signature:
             body_hash = None
-            if payload_format.follows_bytes(value):
+            if self._signer is not None or payload_format.follows_bytes(value):
                 body_hash = _verify_mapped(facts, mapped)
                 self._checked[name] = mapped.signature, body_hash
+                self._safe(payload_format, value)
         if shared and again is None:
             whole = payload_format.whole(value, facts)
             self._maps.hand_out(name, mapped, facts.head_nbytes, whole, body_hash, partial(self._prove, facts))
@@ -202,7 +268,8 @@ class Loader:
 
     def written(self, name: str, signature: Signature, body_hash: bytes | None = None) -> None:
         """Take a file that this process has just written as verified."""
-        self._checked[name] = signature, body_hash
+        if self._signer is None:
+            self._checked[name] = signature, body_hash
 
     def dropped(self, name: str) -> None:
         """Forget a file that is gone."""
@@ -217,11 +284,17 @@ class Loader:
         """Keep no file mapped that nobody uses."""
         self._maps.let_go()
 
-    def stands_all(self, row: CallRow) -> bool:
-        """Say whether all payloads of a call stand, and none is a pickle that may not be read."""
-        leaves = self._index.leaves(row.id) if row.leaf_count else ()
-        may_read = self._allow_pickle or not any(format_named(leaf.payload.format).runs_code for leaf in leaves)
-        return may_read and len(leaves) == row.leaf_count and all(self.stands(leaf.payload) for leaf in leaves)
+    def stands_all(self, key: bytes, row: CallRow) -> bool:
+        """Say whether all payloads of a call stand, and none is a pickle that may not be read.
+
+        Raises
+        ------
+        DamagedError
+            If its row is not as it was written, or not by whom it may be.
+        """
+        leaves = self.leaves(key, row)
+        may_read = not _is_pickled(leaves) or self._may_unpickle()
+        return may_read and all(self.stands(leaf.payload) for leaf in leaves)
 
     def stands(self, payload: PayloadFacts) -> bool:
         """Say whether a payload is where the index says, whole as far as its size tells."""
@@ -245,22 +318,49 @@ def _scalar(row: CallRow) -> Any:
     return row.text if row.kind == "str" else None
 
 
-def row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts]) -> bytes:
-    """Return the checksum, 16 bytes, that binds a call's result columns and leaves to its key."""
+def _is_pickled(leaves: Iterable[LeafFacts]) -> bool:
+    return any(format_named(leaf.payload.format).runs_code for leaf in leaves)
+
+
+def row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts], signer: Signer | None = None) -> bytes:
+    """Return the checksum, 16 bytes, that binds a call's result columns and leaves to its key.
+
+    With a signer its MAC, 16 bytes more, of all that a hit rests on: these, and when the call was computed. How the
+    bytes of a leaf are stored is not part of that: they are what the leaf's digest says, or they are not used.
+    """
     text = f"{row.kind}|{row.integer}|{row.number!r}|{row.leaf_count}|{row.text}"
     parts = [key, text.encode("utf-8", "surrogatepass")]
     for leaf in leaves:
         p = leaf.payload
         facts = f"|{p.format}|{p.dtype}|{p.shape}|{p.order}|{leaf.writeable:d}|"
         parts += (facts.encode("utf-8", "surrogatepass"), p.digest)
-    return blake3(b"".join(parts)).digest(16)
+    checksum = blake3(b"".join(parts)).digest(CHECKSUM_NBYTES)
+    if signer is None:
+        return checksum
+    columns = (row.state, row.kind, row.integer, row.number, row.leaf_count, row.text, float(row.created_at))
+    return checksum + signer.sign(b"call", key, *(repr(c).encode() for c in columns), *parts[2:])
 
 
 def _check_size(facts: PayloadFacts, nbytes: int) -> None:
     if nbytes != facts.nbytes:
         raise DamagedError(f"it has {nbytes} bytes instead of {facts.nbytes}")
+    if facts.head_nbytes < 0 or facts.raw_nbytes < 0:
+        raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes")
+    if facts.codec is not None and facts.raw_nbytes > _MOST_RATIO * nbytes:
+        raise DamagedError(f"its {nbytes} bytes cannot unpack to {facts.raw_nbytes}")
     if facts.codec is None and facts.head_nbytes + facts.raw_nbytes != nbytes:
         raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes of {nbytes}")
+
+
+def _check_memory(facts: PayloadFacts) -> None:
+    """Raise MemoryError for what this machine cannot hold: asked for all the same, the system would kill us later."""
+    nbytes = facts.raw_nbytes
+    if nbytes <= _LARGE:
+        return
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # a system that does not say
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if nbytes > most > 0:
+            raise MemoryError(f"{nbytes} bytes are more than the {most} of this machine's memory")
 
 
 def _verify(facts: PayloadFacts, head: Buffer, holder: Any, view: memoryview) -> bytes:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 
 from resultstore._place import make_place
+from resultstore._rights import open_own, rights_of
 from resultstore.errors import BusyError
 
 try:
@@ -34,15 +35,13 @@ FILE_NAME, KEYS_FILE_NAME = "gate", "locks"
 _MARKS = 1 << 62
 _LOOK_S = 0.05
 """How long the file of the key locks is taken to be the one that others open: looking takes a third of locking."""
-_OPEN = (
-    os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-)
 
 
 class Gate:
     """The write gate of one store, re-entrant within a thread."""
 
     def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._path = os.path.join(folder, FILE_NAME)
         self._renew()
 
@@ -100,7 +99,7 @@ class Gate:
     def _lock_file(self, deadline: float, wait_s: float) -> None:
         if self._fd is None or not self._is_current(self._fd):
             self._close_file()
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._fd = open_own(self._path, os.O_RDWR, rights_of(self._folder))
         pause = 0.0005
         while not _try_lock(self._fd):
             if time.monotonic() >= deadline:
@@ -242,7 +241,7 @@ class KeyLocks:
         except FileNotFoundError:
             make_place(self._folder)
         with self._opening:
-            fd = os.open(self._path, _OPEN, 0o600)
+            fd = open_own(self._path, os.O_RDWR, rights_of(self._folder))
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 os.close(fd)

@@ -147,9 +147,9 @@ class OneCall(Generic[P, R_co]):
     def _standing(self, vault: Vault, call: Keyed) -> tuple[CallRow | None, tuple[bytes, CallRow] | None]:
         """Return the call's row, and key and row of what counts for it and has its payloads in place."""
         row = vault.look(call[4], self.name)
-        if row is not None and not (self._judges and self._is_outdated(vault, row)) and vault.stands(row):
+        if row is not None and not (self._judges and self._is_outdated(vault, row)) and vault.stands(call[4], row):
             return row, (call[4], row)
-        elsewhere = ((key, other) for key, other in self._stored_elsewhere(vault, call) if vault.stands(other))
+        elsewhere = ((key, other) for key, other in self._stored_elsewhere(vault, call) if vault.stands(key, other))
         return row, next(elsewhere, None)
 
     def _reference(self, vault: Vault, key: bytes) -> Reference:
@@ -181,4 +181,4 @@ class OneCall(Generic[P, R_co]):
         """Say whether a row's payloads are in place, and an exception is one of those that are results."""
         from resultstore._checking import counts
 
-        return vault.stands(row) and (row.kind != "error" or counts(vault.load(key), self._options))
+        return vault.stands(key, row) and (row.kind != "error" or counts(vault.load(key), self._options))

@@ -1,14 +1,14 @@
-"""The store's directory: how it is made, whether it is ours alone, and where it lies."""
+"""The store's directory: how it is made, and where it lies."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import stat
 import time
 from collections.abc import Iterable
 
+from resultstore._rights import make_file, make_folder, rights_of
 from resultstore._syncing import sync_folder
 
 _NETWORK = frozenset(
@@ -29,14 +29,15 @@ def make_place(place: str, *, is_durable: bool = False) -> None:
     """Make the directory at the first write; an existing one is only added to."""
     if os.path.isdir(place):
         return
+    rights = rights_of(place)
     above = os.path.dirname(place)
     missing = []
     while not os.path.isdir(above):
         missing.append(above)
         above = os.path.dirname(above)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(place, 0o700)
+    for folder in reversed(missing):
+        make_folder(folder, rights)
+    if make_folder(place, rights):
         if is_durable:
             for folder in (above, *missing):
                 sync_folder(folder)
@@ -54,17 +55,6 @@ def sweep_unfinished(place: str, older_than_s: float) -> None:
         with contextlib.suppress(OSError):
             if abs(now - entry.stat(follow_symlinks=False).st_mtime) >= older_than_s:
                 os.unlink(entry.path)
-
-
-def others_can_write(place: str) -> bool:
-    """Say whether the world, or a group that is not the user's own, can write to a directory."""
-    try:
-        mode = os.stat(place)
-    except OSError:
-        return False
-    if mode.st_mode & stat.S_IWOTH:
-        return True
-    return bool(mode.st_mode & stat.S_IWGRP) and hasattr(os, "getgid") and mode.st_gid != os.getgid()
 
 
 def network_file_system(folder: str) -> str | None:
@@ -127,6 +117,6 @@ def dated(folder: str, stem: str, suffix: str) -> list[str]:
 
 def _write_mark(folder: str, name: str, text: str) -> None:
     with contextlib.suppress(OSError):
-        fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = make_file(os.path.join(folder, name), os.O_WRONLY, rights_of(folder))
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)

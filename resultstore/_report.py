@@ -32,6 +32,7 @@ class _Logger:
 
 logger = _Logger()
 
+_LONGEST = 2000
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -43,6 +44,8 @@ class Reporter:
 
     def warn(self, function: str, kind: str, message: str) -> None:
         """Issue a CacheWarning, unless this kind was told of this function before."""
+        if len(message) > _LONGEST:  # a tampered index may say anything, at any length
+            message = f"{message[:_LONGEST]}..."
         logger.info("%s: %s", function, message)
         if (function, kind) in self._told:
             return

@@ -6,12 +6,15 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resultstore._data import Data
 from resultstore._sizes import parse_age, parse_size
 from resultstore.errors import LocationError, OptionError
 from resultstore.eviction import LRU, POLICIES, Policy, Use
+
+if TYPE_CHECKING:  # stores that sign nothing need none of it
+    from resultstore._signing import Signer
 
 DURABILITIES = ("normal", "full")
 MINIMUM_LIMIT = 1_000_000
@@ -90,6 +93,10 @@ class Settings(Data):
     """Which results go first."""
     durability: str = "normal"
     """``"full"``: a result is on the disk when its call returns."""
+    signer: Signer | None = None
+    """What rows are signed with."""
+    shared: str | None = None
+    """``"group"``: what is made is for a group."""
 
 
 def make_settings(
@@ -100,6 +107,8 @@ def make_settings(
     defaults: CallOptions,
     policy: str | Policy = "lru",
     durability: object = "normal",
+    signing_key: object = None,
+    shared: object = None,
 ) -> Settings:
     """Check the options and resolve the place, once and for all, against the present directory."""
     try:
@@ -123,7 +132,19 @@ def make_settings(
             raise OptionError(
                 "size_limit", size_limit, "the index alone needs more: give at least 1 MB, or None for no limit"
             )
-    return Settings(place, limit, allow_pickle, bool(strict), defaults, parse_policy(policy), durability)
+    if shared not in (None, "group"):
+        raise OptionError("shared", shared, 'write "group", or None for directories and files of your own')
+    policy, signer, group = parse_policy(policy), _find_signer(signing_key), None if shared is None else "group"
+    return Settings(place, limit, allow_pickle, bool(strict), defaults, policy, durability, signer, group)
+
+
+def _find_signer(key: object) -> Signer | None:
+    """Return the signer of a key, of the environment's without one, or None."""
+    if key is None and not os.environ.get("RESULTSTORE_SIGNING_KEY"):  # as `_signing` has it, which is not loaded yet
+        return None
+    from resultstore._signing import find_signer
+
+    return find_signer(key)
 
 
 def parse_policy(policy: object) -> Policy:

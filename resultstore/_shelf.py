@@ -214,7 +214,7 @@ def _encoded_result(reference: Reference) -> bytes:
         vault = reference.store._vault
         row = vault.look(reference.key, "") if vault is not None and reference.key else None
         if vault is not None and row is not None and row.kind == "leaf":
-            payload = vault.index.leaves(row.id)[0].payload
+            payload = vault.leaves(reference.key, row)[0].payload
             if payload.format == "npy":
                 return encoding.Known(payload.digest)
         return encoding.encode(reference.get())

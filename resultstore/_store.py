@@ -21,6 +21,7 @@ from resultstore._settings import (
     make_settings,
     parse_on_mutable,
 )
+from resultstore._trust import knows_key
 from resultstore._vault import Vault
 from resultstore.eviction import Policy
 
@@ -49,8 +50,7 @@ class Store(Asking, Housekeeping):
         Results of which more bytes would be stored are returned and not stored; the record says why.
     allow_pickle : bool, optional
         Whether results that are neither plain values, arrays nor tables may be pickled, and pickles
-        read.
-        By default yes, unless others can write to the directory.
+        read. By default yes, unless others can write to the directory and nothing is signed.
     strict : bool, default False
         Raise `DigestError` where a call would otherwise run uncached with a warning.
     mmap_mode : {"r", "c"}, optional
@@ -79,6 +79,13 @@ class Store(Asking, Housekeeping):
     single_flight : bool, default True
         Whether a call that another thread, task or process is computing at this moment is waited for
         and taken from there, so that each is computed once.
+    signing_key : bytes or str, optional
+        A secret of 16 bytes or more. Results are signed with it, and those that are not count for
+        nothing. It is never stored, shown or pickled. By default that of the environment variable
+        ``RESULTSTORE_SIGNING_KEY``, else nothing is signed.
+    shared : {"group"}, optional
+        Make directories and files for the group of the directory (modes 2770 and 660), whatever the
+        umask; everybody who uses the store goes on so. By default they are yours alone (700 and 600).
 
     Raises
     ------
@@ -130,6 +137,8 @@ class Store(Asking, Housekeeping):
         check_arguments: bool = False,
         durability: str = "normal",
         single_flight: bool = True,
+        signing_key: bytes | str | None = None,
+        shared: str | None = None,
     ) -> None:
         self._location = location
         self._options = {
@@ -147,6 +156,7 @@ class Store(Asking, Housekeeping):
             "check_arguments": check_arguments,
             "durability": durability,
             "single_flight": single_flight,
+            "shared": shared,
         }
         defaults = make_call_options(
             CallOptions(),
@@ -161,11 +171,13 @@ class Store(Asking, Housekeeping):
         )
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
         settings = make_settings(
-            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy, durability
-        )
+            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy, durability,
+            signing_key, shared,
+        )  # fmt: skip
         self._settings = settings if location is not None else None
         self._defaults = defaults
-        self._vault: Vault | None = Vault(settings) if location is not None and not is_disabled() else None
+        is_on = location is not None and not is_disabled() and knows_key(settings)
+        self._vault: Vault | None = Vault(settings) if is_on else None
 
     @property
     def location(self) -> str | os.PathLike[str] | None:
@@ -398,11 +410,9 @@ class Store(Asking, Housekeeping):
     def __reduce__(self) -> tuple[Any, ...]:
         if self._vault is not None:
             self._vault.write_waiting()  # whoever gets this store is to find what was computed before
-        return _reopen, (
-            None if self._settings is None else self._settings.place,
-            self._location,
-            self._given_options(),
-        )
+        settings = self._settings
+        place, signer = (None, None) if settings is None else (settings.place, settings.signer)
+        return _reopen, (place, self._location, self._given_options(), signer)
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -420,12 +430,13 @@ _DEFAULTS: dict[str, Any] = {
     "check_arguments": False,
     "durability": "normal",
     "single_flight": True,
+    "shared": None,
 }
 
 
-def _reopen(place: str | None, location: Any, options: dict[str, Any]) -> Store:
+def _reopen(place: str | None, location: Any, options: dict[str, Any], signer: Any) -> Store:
     """Make a store at the place it had, whatever the working directory is now."""
-    store = Store(place, **options)
+    store = Store(place, **options, signing_key=signer)
     store._location = location
     return store
 

@@ -21,21 +21,21 @@ from resultstore import _lifetime, _lineage
 from resultstore._accesses import Accesses
 from resultstore._bounds import TooLargeError, UnwantedError
 from resultstore._dropping import Dropping
-from resultstore._facts import STORED, Computed, PayloadFacts, plain_text
+from resultstore._facts import STORED, Computed, LeafFacts, PayloadFacts, plain_text
 from resultstore._flights import flights_at
 from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Index
 from resultstore._journal import Journal
 from resultstore._keeping import Keeper, maps_any
-from resultstore._loading import Loader, PickleRefusedError, TornError
+from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
-from resultstore._place import others_can_write
 from resultstore._remains import Heal, Remains
 from resultstore._report import Reporter, logger
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
+from resultstore._trust import Trust
 from resultstore._writing import GATE_WAIT_S, Writing
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
@@ -56,8 +56,8 @@ class Vault(Dropping):
         self.settings = settings
         self.place = settings.place
         meta = {"encoding": "1", "fingerprint scheme": str(SCHEME)}
-        is_durable = settings.durability == "full"
-        self.index = Index(self.place, settings.size_limit, meta, settings.policy, is_durable=is_durable)
+        is_durable, signer = settings.durability == "full", settings.signer
+        self.index = Index(self.place, settings.size_limit, meta, settings.policy, is_durable=is_durable, signer=signer)
         self.blobs = LocalBlobs(self.place, is_durable=is_durable)
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
@@ -66,8 +66,10 @@ class Vault(Dropping):
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False
-        self.allow_pickle = self._judge_pickle()
-        self._loader = Loader(self.place, self.index, self.blobs, allow_pickle=self.allow_pickle)
+        self._trust = trust = Trust(settings, self.reporter.warn)
+        self._loader = Loader(
+            self.place, self.index, self.blobs, trust.may_pickle, trust.others_can_write, settings.signer
+        )
         limit = settings.size_limit
         self.remains = Remains(self.place, self.index, self.blobs, self.journal)
         self.index.connections.before_create = self.remains.begin_anew
@@ -85,7 +87,7 @@ class Vault(Dropping):
         )
         self._keeper = Keeper(
             self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
-            self.reporter.warn, self._heal, is_durable=is_durable,
+            self.reporter.warn, self._heal, is_durable=is_durable, signer=signer,
         )  # fmt: skip
         self.index.follow(self._keeper.waiting, self._keeper.write_waiting)
         self.flights = flights_at(self.place, self._keeper.waiting)
@@ -95,19 +97,9 @@ class Vault(Dropping):
         self._writing.settle()
         self._heal.tell()
 
-    def _judge_pickle(self) -> bool:
-        """Decide on pickle: by the option, else by whether others could plant one."""
-        if self.settings.allow_pickle is not None:
-            return self.settings.allow_pickle
-        if not others_can_write(self.place):
-            return True
-        self.reporter.warn(
-            "",
-            "pickle",
-            f"others can write to {self.place}, so pickled results are neither written nor read. "
-            "Make the directory yours alone (chmod 700), or pass allow_pickle=True if you trust them.",
-        )
-        return False
+    def may_pickle(self) -> bool:
+        """Say whether pickles are written and read here."""
+        return self._trust.may_pickle()
 
     # -- a hit
 
@@ -146,6 +138,9 @@ class Vault(Dropping):
                 value = self._loader.load(key, row, mmap_mode)
         except PickleRefusedError as error:
             self.reporter.warn(function, "pickle", f"a stored result is not used and is computed again: {error}")
+            return MISS
+        except UnsignedError as error:
+            self.reporter.warn(function, "unsigned", f"a stored result is not used and is computed again: {error}")
             return MISS
         except DamagedError as error:
             self.reporter.warn(function, "damaged", f"a stored result cannot be used and is computed again: {error}")
@@ -193,13 +188,17 @@ class Vault(Dropping):
             row = self.index.fetch(key)
         return row if row is not None and row.state == STORED else None
 
-    def stands(self, row: CallRow) -> bool:
+    def stands(self, key: bytes, row: CallRow) -> bool:
         """Say whether a call's payloads are in place and may be read, without opening any."""
         try:
-            return self._loader.stands_all(row)
+            return self._loader.stands_all(key, row)
         except Exception as error:
             logger.debug("the payloads of call %d cannot be looked at: %s", row.id, error)
             return False
+
+    def leaves(self, key: bytes, row: CallRow) -> tuple[LeafFacts, ...]:
+        """Return the leaves of a call's result; raises what is wrong with its row."""
+        return self._loader.leaves(key, row)
 
     def check(self, facts: PayloadFacts) -> None:
         """Read a payload and verify its checksum; raise DamagedError or OSError."""
@@ -265,7 +264,7 @@ class Vault(Dropping):
             else f"a result of type {type(value).__name__}"
         )
         try:
-            tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self.allow_pickle)
+            tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self._trust.may_pickle())
             parts, result = self._keeper.prepare(tree, options)
         except UnstorableError as error:
             self._refuse(computed, "unstorable", f"{what} is not stored: {error}")

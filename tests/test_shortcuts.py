@@ -204,30 +204,6 @@ def test_the_files_of_closed_stores_are_closed(tmp_path):
     assert count() <= before + 1
 
 
-def test_an_index_that_is_a_link(folder, tmp_path):
-    """Where the index is a symbolic link, its log lies beside the real file; a stale -shm beside the link says nothing."""
-    with Store(folder) as store:
-        store.cache(science.count_runs)(1)
-        warmed(store, store.cache(science.count_runs), 1)
-        shutil.copy(folder / "index.sqlite-shm", tmp_path / "stale")
-    (tmp_path / "elsewhere").mkdir()
-    os.rename(folder / "index.sqlite", tmp_path / "elsewhere" / "real.sqlite")
-    os.symlink(tmp_path / "elsewhere" / "real.sqlite", folder / "index.sqlite")
-    shutil.copy(tmp_path / "stale", folder / "index.sqlite-shm")
-    with Store(folder) as store:
-        f = store.cache(science.count_runs)
-        f(1)
-        for _ in range(30):
-            f(1)
-        run(
-            "import sys; from resultstore import Store; from tests import science; s = Store(sys.argv[1]); s.cache(science.count_runs).forget(1); s.close()",
-            folder,
-        )
-        science.runs.clear()
-        f(1)
-        assert len(science.runs) == 1
-
-
 def test_a_path_through_a_link_is_the_same_place(folder, tmp_path):
     """Two stores of one directory under two names see each other's results that wait."""
     with Store(folder) as store:

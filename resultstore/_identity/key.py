@@ -263,7 +263,7 @@ class Identity:
             signature=_signature(self._inner),
             python=platform.python_version(),
             code=self.code(fingerprint),
-            label=self.options.version,
+            label=None if self.options.version is None else plain_text(self.options.version),
             portable=portable_of(state) if state is not None and known else None,
             dependencies=dependencies_of(state) if state is not None and known else (),
         )

@@ -94,6 +94,12 @@ def _build_uuid(text: str, is_safe: str = "unknown") -> uuid.UUID:
     return uuid.UUID(hex=text, is_safe=uuid.SafeUUID[is_safe])
 
 
+def _build_fraction(numerator: int, denominator: int) -> fractions.Fraction:
+    if type(numerator) is not int or type(denominator) is not int:  # a text such as 1e999999999 would be computed
+        raise TypeError("a fraction is made of two integers")
+    return fractions.Fraction(numerator, denominator)
+
+
 # A subclass may print itself in its own way, such as an amount with two decimals.
 _text_of = decimal.Decimal.__str__
 _path_text = pathlib.PurePath.__str__
@@ -107,7 +113,7 @@ TYPES: dict[type, ValueType] = {
     ),
     datetime.timezone: ValueType("datetime.timezone", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)),
     decimal.Decimal: ValueType("decimal.Decimal", lambda v: (_text_of(v),), decimal.Decimal),
-    fractions.Fraction: ValueType("fractions.Fraction", lambda v: (v.numerator, v.denominator), fractions.Fraction),
+    fractions.Fraction: ValueType("fractions.Fraction", lambda v: (v.numerator, v.denominator), _build_fraction),
     uuid.UUID: ValueType("uuid.UUID", _uuid_parts, _build_uuid),
 }
 for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath):

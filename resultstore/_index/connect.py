@@ -24,7 +24,7 @@ from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
 from resultstore._index.told import told
 from resultstore._syncing import sync_folder
-from resultstore.errors import SchemaError
+from resultstore.errors import DamagedError, SchemaError
 
 if TYPE_CHECKING:
     from resultstore._index.pulse import Pulse
@@ -39,6 +39,8 @@ _LOGGED = (-1, 0, 0)
 _UNLOGGED = (
     "the index {0} keeps a rollback journal instead of a write-ahead log: {1}. All works; storing results takes longer"
 )
+_LONGEST = 1 << 25
+"""Bytes of a text or blob: what we write is far shorter, and a longer one would cost its reader memory."""
 
 
 class Connections(Moving):
@@ -264,6 +266,7 @@ class Connections(Moving):
         connection = self._connect(mode)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             if version != hot.VERSION or application != making.APPLICATION_ID:
@@ -272,6 +275,10 @@ class Connections(Moving):
                 if (version, application) == (0, 0) or damage.is_own(connection):
                     raise opened.NoIndexError("it is empty, or its head is damaged")  # noqa: TRY301
                 raise SchemaError(f"{self.path} has schema {version}, not {hot.VERSION}.")  # noqa: TRY301
+            if connection.execute(making.STRANGE).fetchone() is not None:
+                raise DamagedError(  # noqa: TRY301
+                    f"{self.path} has triggers, or views in the place of tables: nobody knows what they would do"
+                )
         except BaseException:
             connection.close()
             raise

@@ -24,6 +24,24 @@ STANDING_IN = (
     "function_version.fingerprint FROM equal JOIN function_version ON function_version.id = equal.id JOIN "
     "function ON function.id = function_version.function_id ORDER BY function_version.id DESC"
 )
+STANDING_IN_WHOLE = (
+    "WITH RECURSIVE equal(id) AS (SELECT own.id AS id FROM function_version AS own JOIN function ON "
+    "function.id = own.function_id WHERE function.name = :name AND (own.fingerprint = :fingerprint OR "
+    "own.portable = :portable) UNION SELECT other.id AS id FROM equal JOIN function_version AS own ON "
+    "own.id = equal.id JOIN function_version AS other ON other.portable = own.portable AND "
+    "other.function_id = own.function_id UNION SELECT acceptance.accepted_id AS accepted_id FROM "
+    "acceptance JOIN equal ON acceptance.version_id = equal.id) SELECT function.name, "
+    "function_version.fingerprint, function_version.id, function_version.portable FROM equal JOIN "
+    "function_version ON function_version.id = equal.id JOIN function ON function.id = "
+    "function_version.function_id ORDER BY function_version.id DESC"
+)
+ACCEPTED = "SELECT acceptance.accepted_id FROM acceptance WHERE acceptance.version_id = :version_id"
+WHICH_VERSION = (
+    "SELECT function.name, function_version.fingerprint, function_version.portable FROM function_version "
+    "JOIN function ON function.id = function_version.function_id WHERE function_version.id = :id"
+)
+SIGNED = "SELECT meta.value FROM meta WHERE meta.name = :name"
+SIGN = "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING"
 WHY = "SELECT call.state, call.note FROM call WHERE call.\"key\" = :key"
 LEAVES = (
     "SELECT result_leaf.position, result_leaf.path, result_leaf.writeable, payload.id, payload.digest, "

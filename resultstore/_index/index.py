@@ -20,6 +20,8 @@ from resultstore.eviction import LRU, Policy, Use
 if TYPE_CHECKING:
     from resultstore._index.findings import Found
     from resultstore._index.queue import Queue
+    from resultstore._index.signed import Signed
+    from resultstore._signing import Signer
 
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
@@ -58,6 +60,7 @@ class Index:
         policy: Policy = LRU,
         *,
         is_durable: bool = False,
+        signer: Signer | None = None,
     ) -> None:
         pages = _CHECKPOINT_PAGES
         if size_limit is not None:  # the log counts in the budget
@@ -65,6 +68,11 @@ class Index:
         self.connections = Connections(folder, meta, checkpoint_pages=pages, is_durable=is_durable)
         self._blocked_nbytes = _BLOCKED * pages * 4096
         self._policy = policy
+        self._signed: Signed | None = None
+        if signer is not None:
+            from resultstore._index.signed import Signed
+
+            self._signed = Signed(self.connections, signer)
         self._run_id: int | None = None
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
@@ -140,6 +148,8 @@ class Index:
         self, names: Iterable[str], fingerprint: bytes, portable: bytes | None
     ) -> tuple[tuple[str, bytes], ...]:
         """Return name and fingerprint of the versions that stand in for one, the latest first."""
+        if self._signed is not None:
+            return self._signed.aliases(tuple(names), fingerprint, portable)
         found: dict[tuple[str, bytes], None] = {}
         own = None
         for name in names:
@@ -222,6 +232,8 @@ class Index:
             additions.place(self.place, calls)
             for call in calls:
                 additions.add(call, journalled=journalled)
+            if self._signed is not None:
+                self._signed.sign_versions(connection, [call.function for call in calls])
             additions.finish()
         self._recent.turn(page, [call.key for call in calls])
         self._run_id, self._run_generation = run_id, self.connections.generation
@@ -251,6 +263,8 @@ class Index:
         """Note that a version takes over the results of others."""
         with self.connections.transaction() as connection:
             changes.accept_versions(connection, facts, accepted, reason, created_at)
+            if self._signed is not None:
+                self._signed.sign_acceptances(connection, facts, accepted)
 
     def touch(self, touches: Iterable[changes.Touch]) -> None:
         """Write accesses, in the order of the last ones."""

@@ -15,11 +15,18 @@ from collections.abc import Mapping
 
 from resultstore import _place
 from resultstore._index import hot, opened
+from resultstore._rights import make_file, rights_of
 from resultstore._syncing import sync_file
 from resultstore.errors import BusyError
 
 APPLICATION_ID = opened.APPLICATION_ID
 _UNLOG_WAIT_S = 5.0
+_TABLES = ", ".join(f"'{text.split()[2]}'" for text in hot.CREATE if text.startswith("CREATE TABLE"))
+STRANGE = (
+    "SELECT name FROM sqlite_master WHERE type = 'trigger' "  # noqa: S608 -- our own tables' names
+    f"OR (name IN ({_TABLES}) AND (type != 'table' OR sql LIKE 'CREATE VIRTUAL%')) LIMIT 1"
+)
+"""What could run for ever when we read or write; views of one's own, under other names, we never look at."""
 _WISHED = "RESULTSTORE_JOURNAL=rollback is set"
 
 
@@ -57,7 +64,7 @@ def make(path: str, meta: Mapping[str, str], known: Known | None = None) -> str 
 
 def _fill(path: str, meta: Mapping[str, str], known: Known | None, *, logged: bool) -> bool:
     """Make an index with nothing in it; say whether it could be given the log that it should have."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    os.close(make_file(path, os.O_WRONLY, rights_of(os.path.dirname(path))))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")  # what fails is thrown away
         connection.execute("PRAGMA synchronous = OFF")  # once, at the end, is enough

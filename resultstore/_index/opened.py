@@ -7,6 +7,7 @@ included. So all that opens an index file, or the log's header beside it, is cou
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
+from resultstore._rights import check_no_link
 
 try:
     import fcntl
@@ -70,6 +72,10 @@ class Connection(sqlite3.Connection):
 
 def connect(target: str, path: str, *, timeout: float, **options: Any) -> Connection:
     """Connect to an index file, by its path or a URI, so that it is counted."""
+    check_regular(path)
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            check_no_link(path + suffix)
     with _lifetime.opening:  # never while a head is being read
         connection: Connection = sqlite3.connect(
             target, timeout=timeout, isolation_level=None, factory=Connection, **options
@@ -89,7 +95,10 @@ def inherit(connections: Iterable[sqlite3.Connection]) -> None:
 
 def check_regular(path: str) -> None:
     """Raise NoIndexError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):  # it leads out of the store: neither followed nor moved
+        raise OSError(errno.ELOOP, "this is a symbolic link, which a store does not follow", path)
+    if not stat.S_ISREG(mode):
         raise NoIndexError("it is not a regular file")
 
 

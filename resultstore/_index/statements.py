@@ -20,6 +20,7 @@ from resultstore._index.schema import (
     dependency,
     function,
     function_version,
+    meta,
     nesting,
     payload,
     result_leaf,
@@ -87,7 +88,7 @@ _version_columns = """function_id fingerprint code scheme label portable place s
     signature python created_at""".split()
 
 
-def _standing_in() -> Any:
+def _standing_in(*columns: Any) -> Any:
     """Return the versions that answer for one: equal ones under this name, and what any of them accepted."""
     own, other = function_version.alias("own"), function_version.alias("other")
     equal = (
@@ -108,7 +109,7 @@ def _standing_in() -> Any:
     accepted = select(acceptance.c.accepted_id).join(equal, acceptance.c.version_id == equal.c.id)
     equal = equal.union(again, accepted)
     return (
-        select(function.c.name, function_version.c.fingerprint)
+        select(function.c.name, function_version.c.fingerprint, *columns)
         .select_from(equal)
         .join(function_version, function_version.c.id == equal.c.id)
         .join(function, function.c.id == function_version.c.function_id)
@@ -126,6 +127,13 @@ STATEMENTS: dict[str, Any] = {
     .where(argument.c.call_id == p("call_id"))
     .order_by(argument.c.position),
     "STANDING_IN": _standing_in(),
+    "STANDING_IN_WHOLE": _standing_in(function_version.c.id, function_version.c.portable),
+    "ACCEPTED": select(acceptance.c.accepted_id).where(acceptance.c.version_id == p("version_id")),
+    "WHICH_VERSION": select(function.c.name, function_version.c.fingerprint, function_version.c.portable)
+    .select_from(function_version.join(function, function.c.id == function_version.c.function_id))
+    .where(function_version.c.id == p("id")),
+    "SIGNED": select(meta.c.value).where(meta.c.name == p("name")),
+    "SIGN": sqlite_insert(meta).values({n: p(n) for n in ("name", "value")}).on_conflict_do_nothing(),
     "WHY": select(*_columns(call, "state", "note")).where(call.c.key == p("key")),
     "LEAVES": select(*_columns(result_leaf, "position", "path", "writeable"), *_columns(payload, "id", *_PAYLOAD))
     .select_from(result_leaf.join(payload, payload.c.id == result_leaf.c.payload_id))

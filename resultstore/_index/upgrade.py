@@ -12,6 +12,7 @@ import sqlite3
 
 from resultstore._index import hot, opened
 from resultstore._index.making import backup_path
+from resultstore._rights import make_file, rights_of
 from resultstore.errors import SchemaError
 
 _WAIT_S = 30.0
@@ -33,6 +34,7 @@ def upgrade(path: str) -> str | None:
     or is not there, and there is one for each schema at most.
     """
     with contextlib.closing(opened.connect(path, path, timeout=_WAIT_S)) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
         before = connection.execute("PRAGMA user_version").fetchone()[0]
         if before == hot.VERSION:
             return None
@@ -49,7 +51,7 @@ def _copy(connection: sqlite3.Connection, backup: str) -> None:
     temporary = f"{backup}.new"  # the same at each try: those that were killed leave one at most
     _remove(temporary)
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(make_file(temporary, os.O_WRONLY, rights_of(os.path.dirname(backup))))
         with contextlib.closing(sqlite3.connect(temporary)) as copy:
             copy.execute("PRAGMA journal_mode = OFF")  # a copy that fails is thrown away
             connection.backup(copy)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from resultstore._rights import Rights, check_no_link, make_file, make_folder, rights_of
 from resultstore._syncing import sync_file, sync_folder
 from resultstore.blobs.base import BEGINNING, BlobState, Buffer, Mapped, is_name
 from resultstore.errors import DamagedError
@@ -27,7 +29,7 @@ _READ = (
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_TICKET = re.compile(r"[0-9]{1,10}-[0-9a-f]{12}")
 _MAP: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """A mapping needs no descriptor to live on; before 3.13 each takes one all the same."""
 _STALE_S = 3600.0
@@ -40,13 +42,18 @@ _AT_ONCE = 1 << 30  # Linux reads and writes at most 2 GiB - 4 KiB in one call, 
 class LocalBlobs:
     """Files under ``payloads/``, staged under ``temporary/`` in the same file system, then renamed.
 
-    Directories are made with mode 0700 and files with 0600, whatever the umask. Symbolic links,
-    devices and FIFOs are never followed or opened, and names out of the scheme are refused.
+    Directories are made with mode 0700 and files with 0600, or for the group, whatever the umask. Symbolic
+    links, devices and FIFOs are never followed or opened, and names out of the scheme are refused.
     """
 
     def __init__(self, root: str, *, is_durable: bool = False) -> None:
         self._is_durable = is_durable
         self._synced: set[str] = set()
+        self._root = root
+        self._rights: Rights | None = None
+        self._seen: set[str] = set()
+        """Folders that were found to be none of somebody's links. That holds for reading alone, for what is read is
+        verified; before anything is written or deleted in a folder it is looked at again."""
         self._payloads = os.path.join(root, "payloads")
         self._temporary = os.path.join(root, "temporary")
         self._quarantine = os.path.join(root, "quarantine")
@@ -65,11 +72,12 @@ class LocalBlobs:
 
     def _begin(self) -> tuple[str, int]:
         path = os.path.join(self._temporary, f"{os.getpid()}-{os.urandom(6).hex()}")
+        rights = self._rights = self._rights or rights_of(self._root)
         try:
-            fd = os.open(path, _WRITE, 0o600)
+            check_no_link(self._temporary)
         except FileNotFoundError:
-            _make_folder(self._temporary)
-            fd = os.open(path, _WRITE, 0o600)
+            make_folder(self._temporary, rights)
+        fd = make_file(path, os.O_WRONLY, rights)
         self._staged[path] = fd
         _lock(fd)  # held until the file is published: a sweeper sees that its writer lives
         return path, fd
@@ -112,12 +120,15 @@ class LocalBlobs:
 
     def publish(self, ticket: str, name: str) -> BlobState:
         """Rename a temporary file to its place."""
-        path = self._path(name)
+        path = f"{self._payloads}/{name}"
         try:
+            self._path(name, changes=True)
             os.rename(ticket, path)
         except FileNotFoundError:
-            _make_folder(self._payloads)
-            _make_folder(os.path.dirname(path))
+            rights = rights_of(self._root)
+            for folder in (self._payloads, os.path.dirname(path)):
+                make_folder(folder, rights)
+                check_no_link(folder)
             os.rename(ticket, path)
         if self._is_durable:
             self._sync_entry(os.path.dirname(path))
@@ -165,16 +176,17 @@ class LocalBlobs:
     def delete(self, name: str) -> bool:
         """Unlink a payload file; one that a reader has open or mapped stays whole for it."""
         try:
-            os.unlink(self._path(name))
+            os.unlink(self._path(name, changes=True))
         except FileNotFoundError:
             return False
         return True
 
     def quarantine(self, name: str) -> bool:
         """Move a payload file to ``quarantine/``."""
-        _make_folder(self._quarantine)
+        make_folder(self._quarantine, rights_of(self._root))
+        check_no_link(self._quarantine)
         try:
-            os.rename(self._path(name), os.path.join(self._quarantine, name.partition("/")[2]))
+            os.rename(self._path(name, changes=True), os.path.join(self._quarantine, name.partition("/")[2]))
         except FileNotFoundError:
             return False
         return True
@@ -193,6 +205,8 @@ class LocalBlobs:
         now = time.time()
         for entry in _entries(self._temporary):
             with contextlib.suppress(OSError):
+                if not _TICKET.fullmatch(entry.name):  # somebody else's
+                    continue
                 age_s = abs(now - entry.stat(follow_symlinks=False).st_mtime)  # of the future, if a clock was set back
                 if age_s >= older_than_s and entry.path not in self._staged and _is_abandoned(entry.path, age_s):
                     os.unlink(entry.path)
@@ -201,7 +215,7 @@ class LocalBlobs:
 
     def scratch(self) -> str:
         """Return the folder of temporary files, for one of somebody else's: it is swept when it is old."""
-        _make_folder(self._temporary)
+        make_folder(self._temporary, rights_of(self._root))
         return self._temporary
 
     def staged_nbytes(self) -> int:
@@ -216,9 +230,15 @@ class LocalBlobs:
         """Return the file of a payload, for what needs a path: mapping, and people."""
         return self._path(name)
 
-    def _path(self, name: str) -> str:
+    def _path(self, name: str, *, changes: bool = False) -> str:
+        """Return the file of a payload, in folders that are no links."""
         if not is_name(name):
             raise OSError(errno.EINVAL, "the index names a file outside the store's own scheme", str(name))
+        folder = name[0]
+        if changes or folder not in self._seen:
+            check_no_link(self._payloads)
+            check_no_link(f"{self._payloads}/{folder}")
+            self._seen.add(folder)
         return f"{self._payloads}/{name}"
 
 
@@ -305,16 +325,15 @@ def _is_abandoned(path: str, age_s: float) -> bool:
     return True
 
 
-def _make_folder(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-
-
 def _entries(path: str) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder; nothing for one that is not there, or is somebody's link."""
     try:
+        check_no_link(path)
         with os.scandir(path) as entries:
             return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
         return []
 
 

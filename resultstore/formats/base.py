@@ -110,6 +110,12 @@ class Format(Protocol):
     def follows_bytes(self, value: Any) -> bool:
         """Say whether using a mapped leaf follows places written in its bytes, so that wrong ones could crash."""
 
+    def examine(self, value: Any) -> None:
+        """Raise DamagedError if a leaf that follows places in its bytes would be led out of bounds.
+
+        Called where others could have written the bytes, before anybody uses the leaf.
+        """
+
     def over(self, data: bytes, facts: PayloadFacts) -> Any:
         """Return the leaf over a whole payload's verified bytes, of which ``copy()`` makes a fresh one; or None."""
 
@@ -160,6 +166,9 @@ class RawBody:
     def follows_bytes(self, value: Any) -> bool:
         """Say no: it cannot be mapped at all."""
         return False
+
+    def examine(self, value: Any) -> None:
+        """Do nothing: bytes lead nowhere."""
 
     def over(self, data: bytes, facts: PayloadFacts) -> Any:
         """Return None: there is nothing that could be copied."""

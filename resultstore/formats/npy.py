@@ -84,6 +84,9 @@ class Npy:
         """Say no: an array's bytes are numbers."""
         return False
 
+    def examine(self, value: Array) -> None:
+        """Do nothing: numbers lead nowhere."""
+
     def over(self, data: bytes, facts: PayloadFacts) -> Array | None:
         """Return the array over the bytes; None for records, whose dtype can be changed in place."""
         dtype, shape = _frame(facts)

@@ -66,6 +66,8 @@ def put_raised_together(skeleton: Any, leaves: Any) -> Raised:
         error.__cause__ = None if cause is None else family[cause]
         error.__context__ = None if context is None else family[context]
         error.__suppress_context__ = suppress
+    if not isinstance(family[0], Exception):  # an exit or an interrupt is never a result
+        raise DamagedError(f"a {type(family[0]).__name__} is no result")
     return Raised(family[0])
 
 

@@ -171,6 +171,8 @@ class _Planter:
                 self._finish(frame.head, frame.reference)
         if not isinstance(root, list):  # a scalar that no column of the index takes
             self._nodes.append(["is", root])
+        if not _can_be_hashed(self._nodes):
+            raise NotPlainError("a key or an element of a set that is a tuple in a tuple, very deep or very often,")
         return Tree("tree", json.dumps(self._nodes, separators=(",", ":")), self._leaves)
 
     def _finish(self, node: list[Any], reference: list[int | None]) -> None:
@@ -263,7 +265,46 @@ _TAGS: dict[type, str] = {
 # -- putting together --------------------------------------------------------------------------
 
 
+class _Hashes:
+    """Which tuples would take for ever to be hashed, or exhaust the stack: Python looks at all of them, each time."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[int, int]] = {}
+        self.endless: set[int] = set()
+        """Numbers of nodes that can be neither keys nor elements of sets."""
+
+    def add(self, number: int, parts: Sequence[Any]) -> None:
+        """Count what the hash of a tuple visits, and how deep; what it consists of was added before."""
+        below = [self._of[p[0]] for p in parts if type(p) is list and p[0] in self._of]
+        size, depth = len(parts) + sum(n for n, _ in below), 1 + max((n for _, n in below), default=0)
+        if size > _MOST_HASHED or depth > _DEEPEST_HASHED:
+            self.endless.add(number)
+        self._of[number] = min(size, _MOST_HASHED + 1), depth  # the number itself grows fast
+
+    def refuse(self, keys: Sequence[Any]) -> bool:
+        """Say whether one of some keys is such a tuple."""
+        return any(type(p) is list and p[0] in self.endless for p in keys)
+
+
+def _can_be_hashed(nodes: list[list[Any]]) -> bool:
+    """Say whether all keys, and elements of sets, can."""
+    hashes = _Hashes()
+    for number, (tag, *parts) in enumerate(nodes):
+        if tag in _HASHED_ANEW:
+            hashes.add(number, parts)
+        elif hashes.endless and tag in _KEYED and hashes.refuse(parts[:: _KEYED[tag]]):
+            return False
+    return True
+
+
+_MOST_HASHED, _DEEPEST_HASHED = 10_000_000, 1000
+_HASHED_ANEW = ("tuple", "slice")
+_KEYED = {"dict": 2, "odict": 2, "set": 1, "frozenset": 1}
+"""Containers that hash their parts: each, or every second one."""
+
+
 def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
+    hashes: _Hashes | None = None
     built: list[Any] = [_SHELLS[node[0]]() if node[0] in _SHELLS else None for node in nodes]
     for number, (tag, *parts) in enumerate(nodes):
         if tag == "objects":
@@ -277,6 +318,8 @@ def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
             continue
         skip = 3 if tag == "objects" else 0
         values = [built[p[0]] if type(p) is list else p for p in parts[skip:]]
+        if hashes is not None and hashes.endless and tag in _KEYED and hashes.refuse(parts[:: _KEYED[tag]]):
+            raise DamagedError("a key would take for ever to be hashed")
         if tag in ("dict", "odict"):
             built[number].update(zip(values[::2], values[1::2], strict=True))
         elif tag == "list":
@@ -286,6 +329,9 @@ def _grow(nodes: list[list[Any]], leaves: Sequence[Any]) -> Any:
         elif tag == "objects":
             _fill_objects(built[number], parts, values)
         elif tag in _BUILDERS:
+            if tag in _HASHED_ANEW:
+                hashes = hashes or _Hashes()
+                hashes.add(number, parts)
             built[number] = _BUILDERS[tag](values)
         else:
             built[number] = adapters.build(tag, values)
