@@ -94,6 +94,7 @@ def _console(example: Example) -> None:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONWARNINGS": "error",
+        "PYTHONDONTWRITEBYTECODE": "1",  # an edit within the second that keeps a file's size would not be seen
     }
     for step in re.split(r"^(?=\$ )", textwrap.dedent(example.parsed), flags=re.MULTILINE):
         if not step:

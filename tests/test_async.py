@@ -14,6 +14,8 @@ import pytest
 
 from resultstore import CachedFunction, CacheWarning, MissingError, Store
 
+pytestmark = pytest.mark.versionless
+
 runs = []
 
 

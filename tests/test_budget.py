@@ -20,6 +20,8 @@ from resultstore._sizes import format_seconds, format_size, parse_age, parse_siz
 from resultstore.eviction import Budget
 from tests import science
 
+pytestmark = pytest.mark.versionless
+
 
 def disk_usage(folder: Path) -> int:
     """Return the blocks of all files, as du counts them."""

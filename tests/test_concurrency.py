@@ -24,6 +24,8 @@ from tests import science
 from tests.test_budget import disk_usage
 from tests.test_upgrading import fork
 
+pytestmark = pytest.mark.versionless
+
 ROUNDS = int(os.environ.get("RESULTSTORE_TEST_ROUNDS", "1"))
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 

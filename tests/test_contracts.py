@@ -137,6 +137,7 @@ class TestPickle(FormatContract):
         return bytes(one) == other
 
 
+@pytest.mark.versionless
 class TestShippedPolicies(PolicyContract):
     """All that a store takes by name."""
 
@@ -145,6 +146,7 @@ class TestShippedPolicies(PolicyContract):
         return POLICIES[request.param]
 
 
+@pytest.mark.versionless
 class TestExpression(PolicyContract):
     """No policy that ships: that an order by an expression needs nothing but data."""
 
@@ -162,6 +164,7 @@ UNDEFINED = Policy("undefined", "1.0 / nbytes", lambda use: (1.0 / use.nbytes,))
 NO_ORDER = Policy("no order", LRU.order, lambda use: (math.nan,))
 
 
+@pytest.mark.versionless
 @pytest.mark.parametrize(
     ("clause", "policy"),
     [

@@ -14,6 +14,8 @@ import pytest
 from resultstore import OptionError, Store
 from tests import science
 
+pytestmark = pytest.mark.versionless
+
 PROGRAM = """
 import os, sys
 from resultstore import Store

@@ -10,6 +10,8 @@ import pytest
 
 from tests.faults import shim
 
+pytestmark = pytest.mark.versionless
+
 ROOT = Path(__file__).parent.parent
 CHEAP = "result,array,several,hits,again,damage,burst,eviction,reduce,clear,forget,verify,shorter"
 """Work that needs neither pandas nor Alembic, which are slow to import."""

@@ -17,7 +17,10 @@ import pytest
 from resultstore import Store, _flights
 from resultstore._locks import KEYS_FILE_NAME, KeyLocks
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these tests start their processes by forking")
+pytestmark = [
+    pytest.mark.versionless,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="these tests start their processes by forking"),
+]
 
 
 def note(log, text="run"):

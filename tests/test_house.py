@@ -112,6 +112,7 @@ def test_hits_and_misses_load_neither_sqlalchemy_nor_alembic(tmp_path):
     assert run(code, cwd=tmp_path) == "False False\nTrue False\n"
 
 
+@pytest.mark.versionless
 def test_types_are_seen_through_the_decorator():
     """A type checker sees arguments and results of decorated functions; wrong calls are found."""
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "tests/typing_examples.py"]

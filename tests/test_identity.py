@@ -278,7 +278,7 @@ class Watching(RuleBasedStateMachine):
         assert self.fingerprint.value() == Fingerprint(self.f).value()
 
 
-TestWatching = Watching.TestCase
+TestWatching = pytest.mark.versionless(Watching.TestCase)
 
 
 def test_looking_again_walks_no_more_while_nothing_changes(monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -120,5 +121,5 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 StoreMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
-TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine = pytest.mark.versionless(StoreMachine.TestCase)
 TestStoreMachine.__doc__ = "A store does what a dict does, and remembers every call."

@@ -18,6 +18,8 @@ from tests import science
 from tests.test_budget import disk_usage
 from tests.test_index import Trace
 
+pytestmark = pytest.mark.versionless
+
 
 def block(i, nbytes=100_000, seconds=0.0):
     """Return a block that took so long."""

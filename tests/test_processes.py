@@ -17,6 +17,8 @@ import pytest
 from resultstore import Store
 from tests import science
 
+pytestmark = pytest.mark.versionless
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 

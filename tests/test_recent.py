@@ -24,7 +24,10 @@ from resultstore._index.recent import CallRow
 from tests import science
 from tests.test_index import Trace
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there each hit runs its SELECT")
+pytestmark = [
+    pytest.mark.versionless,
+    pytest.mark.skipif(sys.platform == "win32", reason="there each hit runs its SELECT"),
+]
 
 
 def warmed(store, f, *args):

@@ -453,6 +453,7 @@ KILLED = """
 """
 
 
+@pytest.mark.versionless
 def test_a_repair_that_is_killed_is_run_again(folder, tmp_path):
     """Wherever a repair is killed, the next one brings back all, and nothing is there twice."""
     fill(folder)

@@ -24,6 +24,8 @@ from tests.test_budget import disk_usage
 from tests.test_machine import StoreMachine
 from tests.test_processes import start_worker
 
+pytestmark = pytest.mark.versionless
+
 
 @pytest.fixture
 def _rollback(monkeypatch):

@@ -20,7 +20,10 @@ from resultstore._waiting import Waiting
 from tests import science
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there each hit runs its SELECT")
+pytestmark = [
+    pytest.mark.versionless,
+    pytest.mark.skipif(sys.platform == "win32", reason="there each hit runs its SELECT"),
+]
 
 
 def warmed(store, f, *args):

@@ -23,6 +23,8 @@ from resultstore._waiting import Waiting
 from tests import science
 from tests.test_index import Trace
 
+pytestmark = pytest.mark.versionless
+
 BURST = 200
 ROOT = Path(__file__).parent.parent
 WITHOUT_TIMES = """

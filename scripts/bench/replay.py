@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-import resultstore._function
+import resultstore._computing
 from resultstore import Store
 from resultstore._data import replace
 from resultstore.eviction import POLICIES, Policy, Use
@@ -242,8 +242,8 @@ def through_a_store(trace: Trace, policy: Policy, budget: int, place: str) -> li
     """Return for each request whether it hits in a real store."""
     World.results = trace.results
     hits = []
-    timer = resultstore._function.time
-    resultstore._function.time = types.SimpleNamespace(perf_counter=lambda: World.seconds)  # type: ignore[attr-defined]
+    timer = resultstore._computing.time
+    resultstore._computing.time = types.SimpleNamespace(perf_counter=lambda: World.seconds)  # type: ignore[attr-defined]
     try:
         with Store(place, policy=policy) as store:
             cached = store.cache(compute, size_limit=budget, ignore_globals="World")
@@ -257,7 +257,7 @@ def through_a_store(trace: Trace, policy: Policy, budget: int, place: str) -> li
                 if record.state == "stored" and record.nbytes != trace.results[record.arguments["number"]].nbytes:
                     raise SystemExit("a stored result takes other bytes than the trace says")
     finally:
-        resultstore._function.time = timer  # type: ignore[attr-defined]
+        resultstore._computing.time = timer  # type: ignore[attr-defined]
     return hits
 
 

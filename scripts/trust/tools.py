@@ -38,7 +38,11 @@ class Resultstore(Tool):
     """resultstore, as it comes."""
 
     name = "resultstore"
-    needs = ("resultstore", "sysconfig", "getpass")
+    # What a first miss imports, too: no visit needs to do that again.
+    needs = tuple(
+        "resultstore resultstore._environment resultstore._identity.sources resultstore._index.pulse sysconfig getpass"
+        " pwd platform inspect encodings.ascii".split()
+    )
 
     def __init__(self, place: str, folder: str, entry: str) -> None:
         from resultstore import Store
