@@ -38,3 +38,11 @@ def check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
         if most is not None and nbytes > most:
             told = bounds.format(format_size(limit or 0), format_size(most))
             raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {told}")
+
+
+def filled_by_pins(nbytes: int) -> TooLargeError:
+    """Return the error of a store whose results may not be evicted."""
+    return TooLargeError(
+        f"a result of {format_size(nbytes)} is not stored: pinned results fill the store; "
+        "unpin some, or raise size_limit"
+    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from resultstore import _lifetime
@@ -19,7 +18,6 @@ from resultstore._place import make_place
 from resultstore._remains import Heal
 from resultstore._room import Room
 from resultstore._settings import CallOptions
-from resultstore._sizes import format_size
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs, new_name
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 _WHERE = ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
-_ROOM_WAIT_S, _ROOM_PAUSE_S, _CROWDED_S = 5.0, 0.005, 30.0
 
 
 class Keeper:
@@ -71,7 +68,6 @@ class Keeper:
         self._heal = heal
         self._signer = signer
         self._is_at_it = 0
-        self._crowded_until = 0.0
         self.waiting = waiting_at(place)
         """Results that are not written yet."""
         self.waiting.join(self.write_waiting)
@@ -194,13 +190,14 @@ class Keeper:
         try:
             coming = [i for i, p in enumerate(packed) if p.buffers and p.ticket is None]
             if self._limit is not None and coming:
-                self._reserve({i: packed[i].facts.nbytes for i in coming}, tickets)
+                self._room.reserve({i: packed[i].facts.nbytes for i in coming}, tickets, self._writing)
             for i, payload in enumerate(packed):
                 if payload.buffers:
                     tickets[i] = payload.ticket or self._blobs.stage(payload.buffers, tickets.get(i))
             payloads = [payload.facts for payload in packed]
             with self._writing():
-                self._make_room(sum(len(p.inline or b"") for p in payloads) + len(result.text or ""), nbytes)
+                inline = sum(len(p.inline or b"") for p in payloads) + len(result.text or "")
+                self._room.demand(inline, nbytes, besides=tickets.values())
                 if options.size_limit is not None:
                     self._room.make_for(computed.function.name, options.size_limit, nbytes)
                 if tickets:
@@ -228,28 +225,6 @@ class Keeper:
                 with contextlib.suppress(Exception):
                     if not self._index.has_file(name):
                         self._blobs.delete(name)
-
-    def _reserve(self, coming: Mapping[int, int], tickets: dict[int, str]) -> None:
-        """Make room for files before their bytes lie there, and have others count them from now on."""
-        nbytes = sum(coming.values())
-        until = time.monotonic() + (_ROOM_WAIT_S if time.monotonic() >= self._crowded_until else 0)
-        while True:
-            with self._writing():
-                self._room.make(nbytes)
-                if self._room.holds(nbytes) or not self._room.is_crowded():
-                    tickets.update((i, self._blobs.reserve(coming[i])) for i in coming)
-                    return
-            if time.monotonic() >= until:
-                self._crowded_until = time.monotonic() + _CROWDED_S
-                raise BusyError("results that others are writing at this moment fill the store")
-            time.sleep(_ROOM_PAUSE_S)
-
-    def _make_room(self, incoming: int, nbytes: int) -> None:
-        if not self._room.make(incoming):
-            raise TooLargeError(
-                f"a result of {format_size(nbytes)} is not stored: pinned results fill the store; "
-                "unpin some, or raise size_limit"
-            )
 
     def _let_wait(
         self, computed: Computed, parts: list[Part], packed: list[Packed], result: ResultFacts, note: str | None
@@ -302,7 +277,7 @@ class Keeper:
 
     def _write_all(self, calls: Sequence[CallFacts]) -> None:
         nbytes = sum(map(row_nbytes, calls))
-        self._make_room(nbytes, nbytes)
+        self._room.demand(nbytes, nbytes)
         self._room.settle(self._index.add(calls, _describe_run, self._loader.stands, journalled=False))
 
     def restore(self, found: list[Found]) -> list[Found]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
+from resultstore._bounds import filled_by_pins
 from resultstore._index.index import Dropped, Index
 from resultstore._journal import Journal
 from resultstore._place import sweep_unfinished
 from resultstore._remains import Remains
 from resultstore._report import logger
 from resultstore._sizes import format_size
+from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs
+from resultstore.errors import BusyError
 from resultstore.eviction import LRU, RECORD_BATCH, RECORD_NBYTES, Budget, Policy, Use
 
 STALE_S = 60.0
 """Temporary files younger than this are never swept."""
 _DEAD_S = 1.0
 """Those of processes that are gone are swept so soon where they are in the way."""
+_ROOM_WAIT_S, _ROOM_PAUSE_S, _CROWDED_S = 5.0, 0.005, 30.0
 _BACKUP_S = 7 * 86400.0
 """Copies that upgrades have made stay for so long, whatever room they take."""
 _SWEEP_EVERY_S = 3600.0
@@ -46,6 +50,7 @@ class Room:
         self._journal = journal
         self._write_accesses = write_accesses
         self._forget_file = forget_file
+        self._crowded_until = 0.0
         self._sweep_at = 0.0
         self.remains = remains
         self.is_repairing = False
@@ -65,10 +70,35 @@ class Room:
         """Say whether so many more bytes would keep the limit itself."""
         return self._limit is None or self.disk_nbytes() + incoming <= self._limit
 
-    def is_crowded(self) -> bool:
-        """Say whether somebody is writing a result at this moment, which can go as soon as it is there."""
+    def is_crowded(self, besides: Collection[str] = ()) -> bool:
+        """Say whether somebody is writing another result at this moment, which can go as soon as it is there."""
         self._blobs.sweep(_DEAD_S)
-        return self._blobs.staged_nbytes() > 0
+        return self._blobs.staged_nbytes(besides) > 0
+
+    def demand(self, incoming: int, nbytes: int, besides: Collection[str] = ()) -> None:
+        """Make room for a result of so many bytes; raise TooLargeError if what is pinned leaves none.
+
+        What others are writing at this moment is no reason: it can go as soon as it is there. The gate is held.
+        """
+        if not self.make(incoming) and not self.is_crowded(besides):
+            raise filled_by_pins(nbytes)
+
+    def reserve(self, coming: Mapping[int, int], tickets: dict[int, str], writing: Writing) -> None:
+        """Make room for files before their bytes lie there, and have others count them from now on."""
+        nbytes = sum(coming.values())
+        until = time.monotonic() + (_ROOM_WAIT_S if time.monotonic() >= self._crowded_until else 0)
+        while True:
+            with writing():
+                leaves_room = self.make(nbytes)
+                if self.holds(nbytes) or not self.is_crowded():
+                    if not leaves_room:
+                        raise filled_by_pins(nbytes)
+                    tickets.update((i, self._blobs.reserve(coming[i])) for i in coming)
+                    return
+            if time.monotonic() >= until:
+                self._crowded_until = time.monotonic() + _CROWDED_S
+                raise BusyError("results that others are writing at this moment fill the store")
+            time.sleep(_ROOM_PAUSE_S)
 
     def make(self, incoming: int) -> bool:
         """Evict, in the order of the policy, until so many more bytes fit; say whether they do. The gate is held."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
 from resultstore._data import Data
@@ -109,8 +109,8 @@ class Blobs(Protocol):
     def sweep(self, older_than_s: float) -> int:
         """Remove staged bytes at least so old whose writer is known, or by their age held, to be gone."""
 
-    def staged_nbytes(self) -> int:
-        """Return how many bytes are staged."""
+    def staged_nbytes(self, besides: Collection[str] = ()) -> int:
+        """Return how many bytes are staged, by whomever, under other tickets than these."""
 
     def extra_nbytes(self) -> int:
         """Return what lies in the place beside the blobs: staged and quarantined bytes."""

@@ -9,7 +9,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Self
 
 from resultstore._rights import Rights, check_no_link, make_file, make_folder, rights_of
@@ -218,9 +218,9 @@ class LocalBlobs:
         make_folder(self._temporary, rights_of(self._root))
         return self._temporary
 
-    def staged_nbytes(self) -> int:
-        """Return the blocks of temporary files."""
-        return _disk_nbytes(self._temporary)
+    def staged_nbytes(self, besides: Collection[str] = ()) -> int:
+        """Return the blocks of temporary files, but of these."""
+        return _disk_nbytes(self._temporary, besides)
 
     def extra_nbytes(self) -> int:
         """Return the blocks of temporary and quarantined files."""
@@ -337,9 +337,11 @@ def _entries(path: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _disk_nbytes(folder: str) -> int:
+def _disk_nbytes(folder: str, besides: Collection[str] = ()) -> int:
     total = 0
     for entry in _entries(folder):
+        if entry.path in besides:
+            continue
         with contextlib.suppress(OSError):
             total += _state(entry.stat(follow_symlinks=False)).disk_nbytes
     return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Self
 
 from resultstore.blobs.base import BlobState, Buffer, Mapped, is_name
@@ -82,9 +82,9 @@ class MemoryBlobs:
         self._staged.clear()
         return swept
 
-    def staged_nbytes(self) -> int:
+    def staged_nbytes(self, besides: Collection[str] = ()) -> int:
         """Return the bytes under tickets."""
-        return sum(map(len, self._staged.values()))
+        return sum(len(data) for ticket, data in list(self._staged.items()) if ticket not in besides)
 
     def extra_nbytes(self) -> int:
         """Return the bytes staged and quarantined."""

@@ -45,6 +45,7 @@ class BlobsContract:
         before = blobs.staged_nbytes(), blobs.extra_nbytes()
         ticket = blobs.reserve(50_000)
         assert blobs.staged_nbytes() >= before[0] + 50_000
+        assert blobs.staged_nbytes(besides=[ticket]) == before[0]
         assert blobs.extra_nbytes() >= before[1] + 50_000
         name = new_name(_DIGEST, ".npy")
         assert blobs.stage([b"x" * 30_000, b"y" * 20_000], ticket) == ticket
