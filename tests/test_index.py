@@ -94,8 +94,10 @@ def test_an_upgrade_keeps_a_backup(tmp_path, monkeypatch):
     newer.execute("UPDATE alembic_version SET version_num = 'later'")  # as a migration would have it
     newer.commit()
     newer.close()
+    there = sorted(path.name for path in folder.iterdir())
     with pytest.raises(SchemaError, match="newer"):
         Store(folder)
+    assert sorted(path.name for path in folder.iterdir()) == there
 
 
 def test_an_upgrade_that_fails_leaves_the_index_as_it_was(tmp_path):

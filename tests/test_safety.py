@@ -137,6 +137,22 @@ def test_a_damaged_payload_is_a_miss(folder, damage):
     assert len(science.runs) == 2
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_payload_that_may_not_be_read_is_a_miss(folder):
+    """A payload file without the right to read it is put aside, computed and stored again."""
+    with Store(folder) as store:
+        expected = store.cache(science.table)(BIG).copy()
+    payload_of(folder).chmod(0)
+    with (
+        Store(folder) as store,
+        pytest.warns(CacheWarning, match=r"science\.table: .* is computed again: .* may not be"),
+    ):
+        assert (store.cache(science.table)(BIG) == expected).all()
+    with Store(folder) as store:
+        assert (store.cache(science.table)(BIG) == expected).all()
+    assert len(science.runs) == 2
+
+
 def test_damage_is_noticed_after_the_first_read_too(folder, store):
     """A file that changed since it was checked is checked again."""
     f = store.cache(science.table)

@@ -57,7 +57,8 @@ class Moving:
         from resultstore._index import damage
 
         with contextlib.suppress(OSError, sqlite3.Error), _lifetime.opening:
-            connection = self._connect("ro")
+            # Without a log nobody writes; and a plain connection would leave one beside what is not ours.
+            connection = self._connect("ro" if os.path.lexists(self.path + "-wal") else "ro&immutable=1")
             try:
                 return damage.is_own(connection)
             finally:

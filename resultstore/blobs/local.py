@@ -248,7 +248,10 @@ class LocalBlob:
     __slots__ = ("fd", "nbytes", "signature")
 
     def __init__(self, path: str) -> None:
-        self.fd = os.open(path, _READ)
+        try:
+            self.fd = os.open(path, _READ)
+        except PermissionError as error:  # of no use where it lies, and in the way of one that is
+            raise DamagedError(f"it may not be read ({error.strerror})") from error
         found = os.fstat(self.fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(self.fd)

@@ -183,6 +183,7 @@ def future(lab: Lab) -> None:
 
     lab.fill()
     (index,) = lab.tool.index(lab.place)
+    change(index, "UPDATE alembic_version SET version_num = '1000'")
     change(index, "PRAGMA user_version = 1000")
     before = {path: path.read_bytes() for path in lab.place.rglob("*") if path.is_file()}
 
