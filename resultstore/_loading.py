@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
+from resultstore._data import replace
 from resultstore._facts import LeafFacts, PayloadFacts
 from resultstore._index.index import CallRow, Index
 from resultstore._mapping import Maps
@@ -91,7 +92,8 @@ class Loader:
         """Return a call's result. With ``mmap_mode``, arrays and tables that lie plain in a file are mapped.
 
         Of a mapped file only size and head are looked at: reading it all would cost what mapping saves. But
-        where using it could crash the process, as with the offsets of texts, it is verified once.
+        where using it could crash the process, as with the offsets of texts, or where a power cut may have taken
+        some of it, it is verified once.
         """
         kind = row.kind or ""
         leaves = row.verified
@@ -232,8 +234,10 @@ class Loader:
         signature, body_hash = self._checked.get(name, _NEVER)
         if signature != mapped.signature:
             body_hash = None
-            if self._signer is not None or payload_format.follows_bytes(value):
+            if self._signer is not None or payload_format.follows_bytes(value) or not mapped.is_settled:
                 body_hash = _verify_mapped(facts, mapped)
+                if not mapped.is_settled:
+                    mapped = replace(mapped, signature=self._blobs.settle(name).signature)
                 self._checked[name] = mapped.signature, body_hash
                 self._safe(payload_format, value)
         if shared and again is None:

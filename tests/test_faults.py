@@ -48,4 +48,4 @@ def test_a_new_store_under_faults(environment):
 
 def test_power_cuts(environment):
     """Whatever of a write a power cut leaves on the disk, nothing wrong is served."""
-    run_faults(environment, "--work", "several files", "--fault", "power cut", "--every", "13")
+    run_faults(environment, "--work", "mapped array", "--fault", "power cut", "--every", "7")

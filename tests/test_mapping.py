@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from resultstore import CacheWarning, OptionError, Store
+from resultstore._environment import boot_id
 from resultstore.blobs.local import LocalBlobs
 from tests import science
 
@@ -243,6 +245,27 @@ def test_a_damaged_file_is_a_miss(store, folder, damage):
         value = f(1)
     assert is_mapped(value)
     assert (value == 1).all()
+
+
+@pytest.mark.skipif(not boot_id(), reason="the system does not tell its boots apart")
+@pytest.mark.parametrize("moved_ns", [1000, -(10**18), 10**18 + 1000])
+def test_a_file_from_before_the_last_boot_is_verified_once(open_store, folder, moved_ns, monkeypatch):
+    """What a power cut may have torn is verified at its first map, by the first process only, whatever the clock says."""
+    open_store().cache(science.slow_block, mmap_mode="r")(1)
+    (path,) = (p for p in (folder / "payloads").rglob("*") if p.is_file())
+    moment = path.stat().st_mtime_ns + moved_ns + (1000 if moved_ns % 10**9 == 0 else 0)
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(4096) + data[8192:])
+    os.utime(path, ns=(moment, moment))
+    with pytest.warns(CacheWarning, match="not those that were written"):
+        assert (open_store().cache(science.slow_block, mmap_mode="r")(1) == 1).all()
+    (path,) = (p for p in (folder / "payloads").rglob("*") if p.is_file())
+    os.utime(path, ns=(moment, moment))
+    f = open_store().cache(science.slow_block, mmap_mode="r")
+    assert (f(1) == 1).all()
+    monkeypatch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("verified again"))
+    for cached in (f, open_store().cache(science.slow_block, mmap_mode="r")):
+        assert is_mapped(cached(1))
 
 
 def test_without_files_to_map_arrays_are_read_only(store, monkeypatch):

@@ -38,6 +38,8 @@ class Mapped(Data):
     signature: Signature
     beginning: bytes
     """The first bytes, at most `BEGINNING`, read without touching a page of the mapping."""
+    is_settled: bool = True
+    """Whether no power cut can have taken some of the bytes, as far as the place can tell."""
 
 
 BEGINNING = 8
@@ -93,6 +95,9 @@ class Blobs(Protocol):
 
         Raises FileNotFoundError for a name without one.
         """
+
+    def settle(self, name: str) -> BlobState:
+        """Note that a blob's bytes were found whole, so that the next map of it is settled; return its state."""
 
     def state(self, name: str) -> BlobState:
         """Return what is known of a blob. Raises FileNotFoundError for a name without one."""

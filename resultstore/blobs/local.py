@@ -12,8 +12,10 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Self
 
+from resultstore._place import network_file_system
 from resultstore._rights import Rights, check_no_link, make_file, make_folder, rights_of
 from resultstore._syncing import sync_file, sync_folder
+from resultstore.blobs import marks
 from resultstore.blobs.base import BEGINNING, BlobState, Buffer, Mapped, is_name
 from resultstore.errors import DamagedError
 
@@ -88,6 +90,7 @@ class LocalBlobs:
         try:
             self._allocate(fd, sum(map(len, parts)))
             _write_all(fd, parts)
+            marks.mark(fd)
             if self._is_durable:
                 sync_file(fd)
         except BaseException:  # an interrupt too must not leave half a file
@@ -164,7 +167,13 @@ class LocalBlobs:
             beginning = bytearray(min(BEGINNING, file.nbytes))
             file.fill(memoryview(beginning))  # by a read: the first touch of a mapped page costs 5 us
             mapping = mmap.mmap(file.fd, file.nbytes, access=access, **_MAP)
-            return Mapped(mapping, path, file.signature, bytes(beginning))
+            is_settled = marks.is_marked(file.signature[2]) or network_file_system(self._payloads) is not None
+            return Mapped(mapping, path, file.signature, bytes(beginning), is_settled)
+
+    def settle(self, name: str) -> BlobState:
+        """Give a payload file that was found whole the mark of this boot."""
+        marks.mark(self._path(name))
+        return self.state(name)
 
     def state(self, name: str) -> BlobState:
         """Return size, blocks and signature of a payload file."""

@@ -63,6 +63,10 @@ class MemoryBlobs:
         """Forget the bytes."""
         return self._blobs.pop(name, None) is not None
 
+    def settle(self, name: str) -> BlobState:
+        """Return the size: memory that is there is whole."""
+        return self.state(name)
+
     def quarantine(self, name: str) -> bool:
         """Put the bytes aside."""
         found = self._blobs.pop(name, None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from resultstore.blobs import marks
 from tests.faults import runner, work
 from tests.faults.runner import Runner, Tally, apart
 from tests.faults.work import Report, Work
@@ -168,6 +169,8 @@ class Disk:
                 path.mkdir(mode=0o700, exist_ok=True)
             else:
                 path.write_bytes(file.after(state, dice))
+                if path.parent.parent.name == "payloads":
+                    marks.mark(path)  # as it was written, before the cut
 
 
 def _file(path: Path) -> File:
@@ -247,6 +250,7 @@ def cut_power(run: Runner, some: Work, *, every: int = 1, states: tuple[str, ...
 def _ask(run: Runner, some: Work, place: Path, boot: Path, case: str, done: int) -> Tally:
     def do() -> Report:
         run.shim.boot(boot)
+        marks._mark.cache_clear()
         report = Report()
         work.quietly(report, lambda: _after_cut(some, place, report, done))
         return report

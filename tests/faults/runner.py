@@ -249,7 +249,9 @@ class Runner:
 
     def _healed(self, some: Work, place: Path, sessions: list[work.Session], report: Report) -> None:
         """See that all works again, in this process and at once in another one."""
-        session = sessions[0] if sessions else some.session(place, report)
+        # An upgrade that failed is tried again after a while, or by the next store that is opened.
+        is_same = bool(sessions) and not some.name.startswith("upgrade")
+        session = sessions[0] if is_same else some.session(place, report)
         for name, x in some.all_calls():
             session.call(name, x)
             if not session.call(name, x):
