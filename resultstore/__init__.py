@@ -27,6 +27,7 @@ from resultstore.errors import (
 
 if typing.TYPE_CHECKING:
     from resultstore._async import AsyncCachedFunction
+    from resultstore._repair import Repair
     from resultstore._upkeep import FunctionStats, Plan, Problem, Stats
     from resultstore.change import Change
     from resultstore.explain import Explanation
@@ -55,6 +56,7 @@ __all__ = [
     "Record",
     "Records",
     "Reference",
+    "Repair",
     "SchemaError",
     "Stats",
     "Store",
@@ -73,6 +75,7 @@ __all__ = [
 _LATE = {
     **dict.fromkeys(("FunctionStats", "Plan", "Problem", "Stats"), "_upkeep"),
     "AsyncCachedFunction": "_async",
+    "Repair": "_repair",
     "Change": "change",
     "Explanation": "explain",
     "between": "query",

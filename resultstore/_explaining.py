@@ -135,7 +135,7 @@ def _broken(vault: Vault, record: Record) -> Explanation | None:
             return explain.make("unreadable", f"unreadable: {note}", line, (), record)
         return explain.make("evicted", note or "evicted", line, (), record)
     row = vault.find(record.key)
-    if row is None or not vault.stands(record.key, row):
+    if row is None or not vault.stands(record.key, row, closely=True):
         head = "unreadable: its payload is gone, damaged, unsigned, or a pickle that is not read (store.verify() tells)"
         return explain.make("unreadable", head, line, (), record)
     return None

@@ -312,7 +312,8 @@ class Housekeeping:
         --------
         >>> import os
         >>> store.close()
-        >>> os.truncate(os.path.join(store.location, "index.sqlite"), 150_000)
+        >>> with open(os.path.join(store.location, "index.sqlite"), "r+b") as index:
+        ...     _ = index.write(bytes(4096))  # as if a disk had lost its first page
         >>> store.repair().results
         1
         >>> square(3)

@@ -34,6 +34,7 @@ CHECKSUM_NBYTES = 16
 _LARGE = 1 << 30
 _MOST_RATIO = 1 << 15
 """Of zstd: a block of 128 KiB takes four bytes at least."""
+_CLOSELY_NBYTES = 1 << 24
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
 
@@ -66,6 +67,8 @@ class Loader:
         Says whether others could have written what crashes a library that takes bytes at their word.
     signer
         The store's key, without which a row counts for nothing.
+    verify_maps
+        Whether every byte of a file is verified when it is first mapped.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class Loader:
         may_unpickle: Callable[[], bool],
         may_crash: Callable[[], bool],
         signer: Signer | None = None,
+        *,
+        verify_maps: bool = False,
     ) -> None:
         self._place = place
         self._index = index
@@ -83,6 +88,7 @@ class Loader:
         self._may_unpickle = may_unpickle
         self._may_crash = may_crash
         self._signer = signer
+        self._verify_maps = verify_maps
         self._checked: dict[str, tuple[Signature, bytes | None]] = {}
         self._damaged: set[int] = set()
         self._templates: dict[int, tuple[bytes, Any]] = {}
@@ -91,9 +97,9 @@ class Loader:
     def load(self, key: bytes, row: CallRow, mmap_mode: str | None = None) -> Any:
         """Return a call's result. With ``mmap_mode``, arrays and tables that lie plain in a file are mapped.
 
-        Of a mapped file only size and head are looked at: reading it all would cost what mapping saves. But
-        where using it could crash the process, as with the offsets of texts, or where a power cut may have taken
-        some of it, it is verified once.
+        Of a mapped file only size and head are looked at, unless somebody asked for more: reading it all would cost
+        what mapping saves. But where using it could crash the process, as with offsets of texts, or where a power
+        cut may have taken some of it, it is verified once.
         """
         kind = row.kind or ""
         leaves = row.verified
@@ -234,7 +240,12 @@ class Loader:
         signature, body_hash = self._checked.get(name, _NEVER)
         if signature != mapped.signature:
             body_hash = None
-            if self._signer is not None or payload_format.follows_bytes(value) or not mapped.is_settled:
+            if (
+                self._verify_maps
+                or self._signer is not None
+                or payload_format.follows_bytes(value)
+                or not mapped.is_settled
+            ):
                 body_hash = _verify_mapped(facts, mapped)
                 if not mapped.is_settled:
                     mapped = replace(mapped, signature=self._blobs.settle(name).signature)
@@ -288,8 +299,11 @@ class Loader:
         """Keep no file mapped that nobody uses."""
         self._maps.let_go()
 
-    def stands_all(self, key: bytes, row: CallRow) -> bool:
+    def stands_all(self, key: bytes, row: CallRow, *, closely: bool = False) -> bool:
         """Say whether all payloads of a call stand, and none is a pickle that may not be read.
+
+        Looked at closely, files that were changed since this process has verified them are read, and others unless
+        they are large.
 
         Raises
         ------
@@ -298,7 +312,23 @@ class Loader:
         """
         leaves = self.leaves(key, row)
         may_read = not _is_pickled(leaves) or self._may_unpickle()
-        return may_read and all(self.stands(leaf.payload) for leaf in leaves)
+        if not may_read or not all(self.stands(leaf.payload) for leaf in leaves):
+            return False
+        return not closely or all(self._is_whole(leaf.payload) for leaf in leaves)
+
+    def _is_whole(self, facts: PayloadFacts) -> bool:
+        name = facts.file
+        if name is not None:
+            known = name in self._checked
+            if facts.nbytes > _CLOSELY_NBYTES and not known:
+                return True
+            if known and self._is_checked(name, self._blobs.state(name).signature):
+                return True
+        try:
+            self.check(facts)
+        except (DamagedError, OSError):
+            return False
+        return True
 
     def stands(self, payload: PayloadFacts) -> bool:
         """Say whether a payload is where the index says, whole as far as its size tells."""

@@ -161,8 +161,8 @@ class Heal:
     def __init__(self, index: Index, gate: Gate, warn: Callable[[str, str, str], None]) -> None:
         self._index = index
         self._gate = gate
-        self._warn = warn
-        self._untold: list[tuple[str, str]] = []
+        self.warn = warn
+        self._untold: list[str] = []
 
     def __call__(self, error: BaseException) -> bool:
         """Set the index aside if an error says that it is damaged, and it is; say whether to try again."""
@@ -181,13 +181,13 @@ class Heal:
                 f"the index {path} is damaged ({error}). It was set aside as {os.path.basename(aside)}, and a new one "
                 "takes its place. store.repair() brings back all that can be read"
             )
-            self._untold.append((f"index {aside}", what))
+            self._untold.append(what)
         return aside is not None
 
     def tell(self) -> None:
         """Warn of what was set aside, now that all is safe that was at hand: a warning may be an error."""
         while self._untold:
-            self._warn("", *self._untold.pop())
+            self.warn("", "index", self._untold.pop())
 
     def move_over(self, wait_s: float) -> bool:
         """Let go of an index, or a log, that is no more in its place; say whether it was so."""

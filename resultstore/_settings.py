@@ -97,6 +97,8 @@ class Settings(Data):
     """What rows are signed with."""
     shared: str | None = None
     """``"group"``: what is made is for a group."""
+    verify_maps: bool = False
+    """Every byte of a file is verified when it is first mapped."""
 
 
 def make_settings(
@@ -109,6 +111,7 @@ def make_settings(
     durability: object = "normal",
     signing_key: object = None,
     shared: object = None,
+    verify_maps: object = False,
 ) -> Settings:
     """Check the options and resolve the place, once and for all, against the present directory."""
     try:
@@ -135,7 +138,9 @@ def make_settings(
     if shared not in (None, "group"):
         raise OptionError("shared", shared, 'write "group", or None for directories and files of your own')
     policy, signer, group = parse_policy(policy), _find_signer(signing_key), None if shared is None else "group"
-    return Settings(place, limit, allow_pickle, bool(strict), defaults, policy, durability, signer, group)
+    return Settings(
+        place, limit, allow_pickle, bool(strict), defaults, policy, durability, signer, group, bool(verify_maps)
+    )
 
 
 def _find_signer(key: object) -> Signer | None:

@@ -86,6 +86,8 @@ class Store(Asking, Housekeeping):
     shared : {"group"}, optional
         Make directories and files for the group of the directory (modes 2770 and 660), whatever the
         umask; everybody who uses the store goes on so. By default they are yours alone (700 and 600).
+    verify_maps : bool, default False
+        Whether every byte of a file is verified when a process maps it first, not only its size and head.
 
     Raises
     ------
@@ -139,6 +141,7 @@ class Store(Asking, Housekeeping):
         single_flight: bool = True,
         signing_key: bytes | str | None = None,
         shared: str | None = None,
+        verify_maps: bool = False,
     ) -> None:
         self._location = location
         self._options = {
@@ -155,6 +158,7 @@ class Store(Asking, Housekeeping):
             "check_hits": check_hits,
             "check_arguments": check_arguments,
             "durability": durability,
+            "verify_maps": verify_maps,
             "single_flight": single_flight,
             "shared": shared,
         }
@@ -170,10 +174,10 @@ class Store(Asking, Housekeeping):
             single_flight=single_flight,
         )
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
+        place = "." if location is None else location
         settings = make_settings(
-            "." if location is None else location, size_limit, allow_pickle, strict, defaults, policy, durability,
-            signing_key, shared,
-        )  # fmt: skip
+            place, size_limit, allow_pickle, strict, defaults, policy, durability, signing_key, shared, verify_maps
+        )
         self._settings = settings if location is not None else None
         self._defaults = defaults
         is_on = location is not None and not is_disabled() and knows_key(settings)
@@ -429,6 +433,7 @@ _DEFAULTS: dict[str, Any] = {
     "check_hits": 0.0,
     "check_arguments": False,
     "durability": "normal",
+    "verify_maps": False,
     "single_flight": True,
     "shared": None,
 }

@@ -307,7 +307,7 @@ def _index_faults(vault: Vault) -> list[str]:
     """Return what SQLite itself finds wrong with the index."""
     try:
         return vault.index.check()
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         return [str(error)]
 
 

@@ -68,7 +68,13 @@ class Vault(Dropping):
         self._armed = False
         self._trust = trust = Trust(settings, self.reporter.warn)
         self._loader = Loader(
-            self.place, self.index, self.blobs, trust.may_pickle, trust.others_can_write, settings.signer
+            self.place,
+            self.index,
+            self.blobs,
+            trust.may_pickle,
+            trust.others_can_write,
+            settings.signer,
+            verify_maps=settings.verify_maps,
         )
         limit = settings.size_limit
         self.remains = Remains(self.place, self.index, self.blobs, self.journal)
@@ -143,10 +149,12 @@ class Vault(Dropping):
             self.reporter.warn(function, "unsigned", f"a stored result is not used and is computed again: {error}")
             return MISS
         except DamagedError as error:
-            self.reporter.warn(function, "damaged", f"a stored result cannot be used and is computed again: {error}")
+            what = f"the stored result of {self._call_in_short(row)} cannot be used and is computed again: {error}"
+            self.reporter.warn(function, "damaged", what)
             return MISS
         except FileNotFoundError as error:
-            self.reporter.warn(function, "missing", f"a payload file is gone and its result is computed again: {error}")
+            what = f"the payload file of {self._call_in_short(row)} is gone and its result is computed again: {error}"
+            self.reporter.warn(function, "missing", what)
             return MISS
         except Exception as error:  # whatever a damaged or tampered store makes a library raise
             if not self._heal(error):
@@ -155,6 +163,13 @@ class Vault(Dropping):
             return MISS
         self._touch(key, row.id)
         return value
+
+    def _call_in_short(self, row: CallRow) -> str:
+        """Return the arguments of a call, for a message about it."""
+        arguments = {}
+        with contextlib.suppress(Exception):  # the message is worth more than they are
+            arguments = self.index.describe(row.id)[1]
+        return f"({', '.join(f'{name}={summary}' for name, summary in arguments.items())[:NOTE_LENGTH]})"
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
         if not self._writing.tell_unsettled(error):
@@ -188,10 +203,10 @@ class Vault(Dropping):
             row = self.index.fetch(key)
         return row if row is not None and row.state == STORED else None
 
-    def stands(self, key: bytes, row: CallRow) -> bool:
-        """Say whether a call's payloads are in place and may be read, without opening any."""
+    def stands(self, key: bytes, row: CallRow, *, closely: bool = False) -> bool:
+        """Say whether a call's payloads are in place and may be read, without opening any, or closely."""
         try:
-            return self._loader.stands_all(key, row)
+            return self._loader.stands_all(key, row, closely=closely)
         except Exception as error:
             logger.debug("the payloads of call %d cannot be looked at: %s", row.id, error)
             return False

@@ -86,6 +86,15 @@ def replace_by_other(path: Path) -> None:
     os.replace(path.with_suffix("").with_suffix(".npy"), path)
 
 
+def make_hole(path: Path) -> None:
+    """Let a part of the file be a hole, as after a power cut."""
+    data = path.read_bytes()
+    os.truncate(path, 4096)
+    with path.open("r+b") as file:
+        file.seek(12_288)
+        file.write(data[12_288:])
+
+
 def replace_by_directory(path: Path) -> None:
     """Put a directory in the place."""
     path.unlink()
@@ -113,6 +122,7 @@ def replace_by_fifo(path: Path) -> None:
         lambda path: os.truncate(path, path.stat().st_size + 1),
         lambda path: os.truncate(path, 0),
         lambda path: path.write_bytes(b"\0" * path.stat().st_size),
+        make_hole,
         lambda path: path.write_bytes(b"garbage" + path.read_bytes()[7:]),
         Path.unlink,
         replace_by_other,
@@ -151,6 +161,58 @@ def test_a_payload_that_may_not_be_read_is_a_miss(folder):
     with Store(folder) as store:
         assert (store.cache(science.table)(BIG) == expected).all()
     assert len(science.runs) == 2
+
+
+def test_files_that_are_swapped_or_of_another_call_are_misses(folder):
+    """Two whole payloads in each other's place, or one in that of another call, are told from those that were written."""
+    with Store(folder) as store:
+        f = store.cache(science.slow_block)
+        for i in range(4):
+            f(i)
+        names = [store._vault.index.leaves(i + 1)[0].payload.file for i in range(4)]  # type: ignore[union-attr]
+    one, other, third, fourth = (folder / "payloads" / str(name) for name in names)
+    os.rename(one, folder / "x")
+    os.rename(other, one)
+    os.rename(folder / "x", other)
+    shutil.copy(third, fourth)
+    with (
+        Store(folder) as store,
+        pytest.warns(CacheWarning, match=r"the stored result of \(i=0, nbytes=100000\) cannot be used"),
+    ):
+        f = store.cache(science.slow_block)
+        assert [int(f(i)[0]) for i in range(4)] == [0, 1, 2, 3]
+        assert store.verify() == []
+
+
+def test_mapped_files_are_verified_when_asked(folder):
+    """With verify_maps=True a damaged payload is a miss also where results are mapped, and what is whole stays a map."""
+    with Store(folder, mmap_mode="r") as store:
+        expected = store.cache(science.table)(BIG).copy()
+    flip(payload_of(folder))
+    with Store(folder, mmap_mode="r", verify_maps=True) as store:
+        f = store.cache(science.table)
+        with pytest.warns(
+            CacheWarning, match=r"\(n=100000, seed=0, scale=1\.0\) cannot be used .* not those that were written"
+        ):
+            assert (f(BIG) == expected).all()
+        assert len(list((folder / "quarantine").iterdir())) == 1
+        assert isinstance(f(BIG), np.memmap)
+    with Store(folder, mmap_mode="r", verify_maps=True) as store:
+        assert isinstance(store.cache(science.table)(BIG), np.memmap)
+        assert len(science.runs) == 2
+
+
+def test_explain_knows_of_damage_in_place(folder):
+    """What was changed in its place, at its size, is no hit to explain; what is whole is one."""
+    with Store(folder) as store:
+        f = store.cache(science.table)
+        f(BIG)
+        assert f.explain(BIG).outcome == "hit"
+        flip(payload_of(folder))
+        os.utime(payload_of(folder), ns=(0, 0))
+        assert f.explain(BIG).reason == "unreadable"
+    with Store(folder) as store:
+        assert store.cache(science.table).explain(BIG).reason == "unreadable"
 
 
 def test_damage_is_noticed_after_the_first_read_too(folder, store):

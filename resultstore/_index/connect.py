@@ -305,6 +305,7 @@ class Connections(Moving):
                 folder = os.path.dirname(self.path)
                 sync_folder(folder)  # whoever has made it
                 sync_folder(os.path.dirname(folder))
+            connection.text_factory = _decoded  # so that a row with a damaged text can be replaced
             connection.execute("PRAGMA foreign_keys = ON")
             # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
             # that one large transaction has grown is cut when it is next reused.
@@ -374,6 +375,10 @@ class Connections(Moving):
         opened.inherit((*self._readers, *filter(None, [self._writer])))
         self._readers, self._writer = [], None
         self._renew()
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _do_nothing(*_: object) -> None:

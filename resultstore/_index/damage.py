@@ -13,7 +13,7 @@ from resultstore._place import dated, free_name
 
 SIDES = ("-wal", "-shm", "-journal")
 _STEM = "index-damaged"
-_SUSPICIONS = ("no such table", "no such column", "has no column")
+_SUSPICIONS = ("no such table", "no such column", "has no column", "Could not decode to UTF-8")
 _REVISION = f"{hot.VERSION:04d}"
 _LOOK_S, _LOOK_STEPS = 5.0, 10_000
 
@@ -22,7 +22,7 @@ def is_damage(error: BaseException | None) -> bool:
     """Say whether an error may mean that the index is damaged; a lock, a full disk or no free handle never does."""
     if error is None:
         return False
-    if isinstance(error, opened.NoIndexError):
+    if isinstance(error, (opened.NoIndexError, UnicodeDecodeError)):
         return True
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -32,7 +32,7 @@ def is_damage(error: BaseException | None) -> bool:
 
 def is_own(connection: sqlite3.Connection) -> bool:
     """Say whether a file whose head belies it is an index of our schema all the same: then the head is damaged."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*opened.ERRORS):
         return bool(connection.execute("SELECT version_num FROM alembic_version").fetchone() == (_REVISION,))
     return False
 
@@ -49,14 +49,14 @@ def look(connect: Callable[[str], sqlite3.Connection], path: str, told: BaseExce
             deadline = time.monotonic() + _LOOK_S
             if told is not None:
                 connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _LOOK_STEPS)
-            return _faults(connection)
+            return _faults(connection) or (_unreadable_texts(connection) if told is None else None)
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
             return str(told)
         if is_damage(error):
             return str(error)
         raise
-    except sqlite3.DatabaseError as error:
+    except opened.ERRORS as error:
         if is_damage(error):
             return str(error)
         raise
@@ -83,6 +83,18 @@ def _faults(connection: sqlite3.Connection) -> str | None:
     connection.text_factory = bytes  # what it says may quote what is damaged
     said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     return None if said == b"ok" else bytes(said).decode("utf-8", "replace")
+
+
+def _unreadable_texts(connection: sqlite3.Connection) -> str | None:
+    """Return what is wrong with the first text that is none; SQLite itself does not look."""
+    connection.text_factory = str
+    for name in table_names():
+        try:
+            for _ in connection.execute(f"SELECT * FROM {name}"):  # noqa: S608 -- a name of ours
+                pass
+        except opened.ERRORS as error:
+            return str(error)
+    return None
 
 
 def table_names() -> list[str]:

@@ -36,6 +36,8 @@ _FLOCK = "hhqqi4x"
 _ASK_OF_LOCKS = getattr(fcntl, "F_OFD_GETLK", None) if os.name == "posix" and sys.maxsize > 1 << 32 else None
 
 APPLICATION_ID = 0x52534C54  # "RSLT", at offset 68 of the file
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged index raises: the sqlite3 module cannot even say what is wrong in words that are no text."""
 _inherited: list[sqlite3.Connection | Pulse] = []
 counts: Counter[tuple[int, int]] = Counter()
 """How many connections this process has to each index file, by device and inode."""

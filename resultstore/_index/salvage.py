@@ -19,6 +19,7 @@ from typing import Any
 
 from resultstore._index.damage import SIDES, table_names
 from resultstore._index.making import fill
+from resultstore._index.opened import ERRORS
 
 _PAGE = 4096
 _MOST_FAILURES = 200_000
@@ -45,7 +46,7 @@ class Salvage:
     def scan(self, table: str, columns: Sequence[str], number: str = "id") -> Iterator[tuple[Any, ...]]:
         """Yield the readable rows of a table, in the order of a column of numbers, which comes first."""
         sql = f"{self._select(table, (number, *columns))} WHERE {number} BETWEEN ? AND ? ORDER BY {number}"
-        waiting = [(0, self._highest(table, number))]
+        waiting = [(0, 2**_HIGHEST)]
         failures, lost = 0, -1
         while waiting and failures < _MOST_FAILURES:
             low, high = waiting.pop()
@@ -54,12 +55,14 @@ class Salvage:
                     if type(row[0]) is int and low <= row[0] <= high:
                         yield row
                         low = max(low, row[0] if number != "id" else row[0] + 1)
-            except sqlite3.Error:
+            except ERRORS:
                 failures += 1
+                if high == 2**_HIGHEST:
+                    high = self._highest(table, number)
                 if low < high:
                     middle = (low + high) // 2
                     waiting += (middle + 1, high), (low, middle)
-                else:
+                elif low == high:
                     self.unreadable += low != lost + 1  # rows one after the other are one place
                     lost = low
 
@@ -69,7 +72,7 @@ class Salvage:
         try:
             for row in self._rows(f"{self._select(table, columns)} WHERE {number} = ?", (value,)):
                 rows.append(row)  # noqa: PERF402 -- those before an error count
-        except sqlite3.Error:
+        except ERRORS:
             self.unreadable += 1
         return rows
 
@@ -80,7 +83,7 @@ class Salvage:
             try:
                 for row in self._rows(self._select(table, columns) + order, ()):
                     rows[row] = None
-            except sqlite3.Error:
+            except ERRORS:
                 self.unreadable += 1
             else:
                 break
@@ -90,7 +93,7 @@ class Salvage:
         """Return a SELECT of a table itself, not of its indexes; what an older schema lacks comes as NULL."""
         known = self._columns.get(table)
         if known is None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*ERRORS):
                 known = {row[1] for row in self._rows(f"PRAGMA table_info({table})", ())}
             known = self._columns[table] = known or set()
         return f"SELECT {', '.join(c if c in known else 'NULL' for c in columns)} FROM {table} NOT INDEXED"  # noqa: S608
@@ -100,30 +103,28 @@ class Salvage:
             yield from self._connection.execute(sql, values)
 
     def _highest(self, table: str, number: str) -> int:
-        """Return a number that no row is beyond; -1 for a table of which nothing can be read."""
-        for sql in (f"SELECT max({number}) FROM {table}", f"SELECT {number} FROM {table} ORDER BY 1 DESC LIMIT 1"):  # noqa: S608
-            with contextlib.suppress(sqlite3.Error):
-                for (highest,) in self._rows(sql, ()):
-                    return int(highest) if type(highest) is int else -1
+        """Return a number that no row is beyond; -1 for a table of which nothing can be read.
+
+        The greatest number there is may not be asked for: a damaged last page says anything.
+        """
         one = f"SELECT 1 FROM {table} NOT INDEXED WHERE {number} = ?"  # noqa: S608
-        if not any(self._is_readable(one, 2**power) for power in range(_HIGHEST)):
+        if all(self._count(one, 2**power) is None for power in range(_HIGHEST)):
             self.unreadable += 1
             return -1
         beyond = f"SELECT 1 FROM {table} NOT INDEXED WHERE {number} > ? LIMIT 1"  # noqa: S608
         bound: int = 2**_HIGHEST
-        while bound > 1 and self._is_readable(beyond, bound // 2):
+        while bound > 1 and self._count(beyond, bound // 2) == 0:
             bound //= 2
         pages = 0
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*ERRORS):
             pages = sum(int(row[0]) for row in self._rows("PRAGMA page_count", ()))
         return min(bound, pages * _ROWS_A_PAGE)
 
-    def _is_readable(self, sql: str, value: int) -> bool:
+    def _count(self, sql: str, value: int) -> int | None:
         try:
-            list(self._rows(sql, (value,)))
-        except sqlite3.Error:
-            return False
-        return True
+            return sum(1 for _ in self._rows(sql, (value,)))
+        except ERRORS:
+            return None
 
 
 # -- opening what will not be opened -----------------------------------------------------------
@@ -140,7 +141,7 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
     for way in (_as_it_is, _padded, _with_head, _with_head_alone):
         try:
             connection = way(path, scratch)
-        except (OSError, sqlite3.Error):
+        except (OSError, *ERRORS):
             continue
         readable = _readable_tables(connection)
         if readable > most:
@@ -157,7 +158,7 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
 def _readable_tables(connection: sqlite3.Connection) -> int:
     count = 0
     for name in table_names():
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*ERRORS):
             connection.execute(f"SELECT 1 FROM {name} NOT INDEXED LIMIT 1").fetchall()  # noqa: S608
             count += 1
     return count
@@ -176,7 +177,7 @@ def _as_it_is(path: str, scratch: str) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-    except sqlite3.Error:
+    except ERRORS:
         connection.close()
         raise
     return connection
@@ -212,7 +213,7 @@ def _changed(path: str, scratch: str, *, log: bool, head: bool) -> sqlite3.Conne
         connection = _connect(copy, "rw")
         try:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        except sqlite3.Error:
+        except ERRORS:
             connection.close()
             raise
     finally:

@@ -14,7 +14,7 @@ def told(path: str) -> Iterator[None]:
     """Raise what SQLite says about an index in our own words, for people who asked for something."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError(f"another program keeps {path} locked ({error}): try again when it is done") from error
