@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from resultstore._index.damage import SIDES, table_names
-from resultstore._index.making import fill
+from resultstore._index.making import LONGEST, STRANGE, fill
 
 _PAGE = 4096
 _MOST_FAILURES = 200_000
@@ -142,7 +142,7 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
             connection = way(path, scratch)
         except (OSError, sqlite3.Error):
             continue
-        readable = _readable_tables(connection)
+        readable = 0 if _is_strange(connection) else _readable_tables(connection)
         if readable > most:
             if best is not None:
                 best.close()
@@ -152,6 +152,13 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
         if most == len(table_names()):
             break
     return best
+
+
+def _is_strange(connection: sqlite3.Connection) -> bool:
+    """Say whether reading could run for ever: somebody has put views in the place of tables."""
+    with contextlib.suppress(sqlite3.Error):
+        return connection.execute(STRANGE).fetchone() is not None
+    return False
 
 
 def _readable_tables(connection: sqlite3.Connection) -> int:
@@ -168,6 +175,7 @@ def _connect(path: str, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 
