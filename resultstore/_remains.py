@@ -16,6 +16,7 @@ from resultstore._index.index import Index
 from resultstore._journal import Journal
 from resultstore._locks import Gate
 from resultstore._report import logger
+from resultstore._rights import check_no_link, make_folder, rights_of
 from resultstore._sizes import format_size
 from resultstore.blobs.base import Blobs
 
@@ -129,8 +130,8 @@ class Remains:
     def put_away(self, paths: Iterable[str]) -> list[str]:
         """Move files to ``quarantine/`` that nothing is to be got out of any more; return the names of those moved."""
         folder = os.path.join(self._place, "quarantine")
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
+        make_folder(folder, rights_of(self._place))
+        check_no_link(folder)
         moved = []
         for path in paths:
             name = os.path.basename(path)

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -83,14 +84,21 @@ def repair(vault: Vault) -> Repair:
             vault.index.begin()
         done = Repair()
         with vault.repairing():
-            for path in reversed(vault.remains.indexes()):
+            for path in filter(_is_file, reversed(vault.remains.indexes())):
                 done = _plus(done, _Bringing(vault, path).from_index())
-            for path in reversed(vault.remains.journals()):
+            for path in filter(_is_file, reversed(vault.remains.journals())):
                 done = _plus(done, _Bringing(vault, path).from_journal())
             # A log without its index, which nobody can read.
             done = _plus(done, Repair(files=vault.put_away(vault.remains.files())))
         put_sums_right(vault)
     return done
+
+
+def _is_file(path: str) -> bool:
+    """Say whether there is something to read: no link that leads elsewhere, and no FIFO that blocks for ever."""
+    with contextlib.suppress(OSError):
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    return False
 
 
 def _plus(one: Repair, other: Repair) -> Repair:
@@ -123,6 +131,7 @@ class _Bringing:
                     self._take(call)
             self._admit()
             self._write(found.acceptances(), _each(restore.add_acceptance))
+            self._write(found.statements(), _each(restore.add_statement))
             self._write(found.computations(), _each(restore.add_computation))
             self._write(found.nestings(), _each(restore.add_nesting))
             with self._vault.changing(), self._vault.index.connections.transaction() as connection:
@@ -241,6 +250,6 @@ def _is_as_written(call: CallFacts) -> bool:
         0, STORED, result.kind, result.integer, result.number, result.text, len(result.leaves), None, call.created_at
     )
     with contextlib.suppress(Exception):  # columns of other types than were written
-        # What a key has signed beyond that is judged by whoever reads it.
+        # In a signed store too: a call without its signature is back, and counts for nothing.
         return row_checksum(call.key, row, result.leaves) == call.checksum[:CHECKSUM_NBYTES]
     return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from resultstore import _rights
 from resultstore._report import Reporter
 from resultstore._settings import Settings
@@ -36,13 +34,13 @@ class Trust:
     ----------
     settings
         What the store was told.
-    warn
-        Tells people: of a function, a kind of trouble, a message.
+    reporter
+        Tells people.
     """
 
-    def __init__(self, settings: Settings, warn: Callable[[str, str, str], None]) -> None:
+    def __init__(self, settings: Settings, reporter: Reporter) -> None:
         self._settings = settings
-        self._warn = warn
+        self._reporter = reporter
         self._others: bool | None = None
         if settings.shared is not None:
             _rights.share(settings.place)
@@ -70,7 +68,7 @@ class Trust:
 
     def _tell(self, who: str) -> None:
         if self._settings.allow_pickle is None:
-            self._warn(
+            self._reporter.warn(
                 "",
                 "pickle",
                 f"{who} can write to {self._settings.place}, so pickled results are neither written nor read. "
@@ -81,7 +79,7 @@ class Trust:
     def _tell_private(self) -> None:
         place = self._settings.place
         if _rights.is_for_one(place):
-            self._warn(
+            self._reporter.warn(
                 "",
                 "shared",
                 f'{place} was made without shared="group", and what is there is left as it is: only what is made from '

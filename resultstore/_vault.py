@@ -66,7 +66,7 @@ class Vault(Dropping):
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False
-        self._trust = trust = Trust(settings, self.reporter.warn)
+        self._trust = trust = Trust(settings, self.reporter)
         self._loader = Loader(
             self.place,
             self.index,

@@ -476,7 +476,7 @@ def test_a_link_in_the_store_is_not_followed(folder, outside, name, target):
     path.parent.mkdir(exist_ok=True)
     path.symlink_to(outside / target)
     work(folder)
-    assert path.is_symlink()
+    assert path.is_symlink() or name == "index.sqlite"  # which is set aside, as a damaged one
 
 
 def test_a_linked_folder_of_another_store_is_left_alone(folder, tmp_path):
@@ -567,8 +567,46 @@ def test_what_we_do_not_know_is_refused_unchanged(folder, sql, statement, journa
         store.cache(science.table)(BIG)
     sql(f"PRAGMA journal_mode = {journal_mode}")
     sql(statement)
+    sql("UPDATE alembic_version SET version_num = 'later'")
     before = snapshot(folder)
     for options in ({}, {"size_limit": "1 MB"}, {"signing_key": "a secret of the tests"}):
         with pytest.raises(SchemaError):
             Store(folder, **options)
     assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("name", ["alembic_version", "total", "call", "meta"])
+def test_a_view_that_never_ends_holds_nobody_up(folder, key, sql, name):
+    """Opening, repairing and looking at an index, also one with a damaged head, never reads a view for a table."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    sql("PRAGMA legacy_alter_table = ON")
+    sql(f"ALTER TABLE {name} RENAME TO other")
+    sql(f"CREATE VIEW {name} AS SELECT other.* FROM other WHERE 1 IN ({endless} WHERE i < 0)")
+    shutil.copy(folder / "index.sqlite", folder / "index-damaged-20200101-000000.sqlite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheWarning)
+        with Store(folder) as store:
+            assert store.cache(science.square)(3) == 9
+            with contextlib.suppress(StoreError):
+                store.repair()
+            with contextlib.suppress(StoreError):
+                store.verify(fix=True)
+        sql("PRAGMA application_id = 7")
+        with contextlib.suppress(StoreError):
+            Store(folder).cache(science.square)(3)
+
+
+def test_a_repair_reads_no_links(folder, tmp_path):
+    """What was set aside is read if it is a file; links and FIFOs under such names are put away, and lead nowhere."""
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+    for i, name in enumerate(("index-damaged-20200101-00000{}.sqlite", "journal-20200101-00000{}.jsonl")):
+        os.mkfifo(folder / name.format(2 * i))
+        (tmp_path / "mine").write_text("mine")
+        (folder / name.format(2 * i + 1)).symlink_to(tmp_path / "mine")
+    with Store(folder) as store:
+        store.repair()
+        assert store.cache(science.table).check_call_in_cache(BIG)
+        store.verify(fix=True)
+        store.clear()
+    assert (tmp_path / "mine").read_text() == "mine"

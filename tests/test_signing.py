@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from resultstore import CacheWarning, OptionError, Reference, Store
 from resultstore._signing import VARIABLE, Signer
 from tests import science
+from tests.hostile import forge
 
 KEY, OTHER = "a secret of the tests", b"another secret of the tests"
 BIG = 100_000
@@ -387,6 +389,7 @@ def test_a_store_that_is_sent_finds_its_key(signed):
 SENT = """
 import pickle, sys, warnings
 from tests import science
+from tests.hostile import forge
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     store = pickle.loads(bytes.fromhex(sys.argv[1]))
@@ -476,3 +479,35 @@ def test_signed_results_are_mapped_and_recognised(signed):
     value = f(BIG)
     assert isinstance(value, np.memmap)
     assert g(value) == g(np.array(value))
+
+
+# -- repair
+
+
+def test_repair_brings_signatures_back_and_makes_none(signed, folder, sql):
+    """After a repair what was signed hits, versions that were accepted stand in, and what was forged is a miss."""
+    versions = [version_of(f"def f(x): return (x * {i}, 1)[1]") for i in range(2)]
+    with signed() as store:
+        store.cache(science.square)(3)
+        store.cache(science.square)(4)
+        store.cache(science.table)(BIG)
+        store.cache(versions[0])(7)
+        newer = store.cache(versions[1])
+        store.accept(newer, from_version=1, reason="the same")
+        forged = store.cache(science.square).key(4)
+    forge(folder, forged, "int", integer=17)
+    with (folder / "index.sqlite").open("r+b") as file:
+        file.write(b"\0" * 100)
+    science.runs.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheWarning)
+        with signed() as store:
+            store.cache(science.identity)(1)
+            assert store.repair().results >= 4
+    with signed() as store:
+        assert store.cache(science.square)(3) == 9
+        store.cache(science.table)(BIG)
+        assert store.cache(versions[1]).check_call_in_cache(7)
+        assert science.runs == []
+        with pytest.warns(CacheWarning, match="not signed"):
+            assert store.cache(science.square)(4) == 16

@@ -48,6 +48,21 @@ class Dropped(Data, frozen=False):
     """Calls whose results are gone, though the files that these lay in stay, as other calls' results."""
 
 
+class Total(Data):
+    """The sums that a budget is judged by."""
+
+    id: int
+    file_nbytes: int
+    inline_nbytes: int
+    payloads: int
+    access_sequence: int
+    evictions: int
+    file_calls: int
+    journal_lines: int
+    age: float
+    aged_by: str | None
+
+
 Place = Callable[[int, Sequence[float]], Sequence[int]]
 """Gives calls of these moments their places in the sequence of accesses, from a first one on."""
 Touch = tuple[int, int, float, int | None]

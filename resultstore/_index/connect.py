@@ -39,8 +39,6 @@ _LOGGED = (-1, 0, 0)
 _UNLOGGED = (
     "the index {0} keeps a rollback journal instead of a write-ahead log: {1}. All works; storing results takes longer"
 )
-_LONGEST = 1 << 25
-"""Bytes of a text or blob: what we write is far shorter, and a longer one would cost its reader memory."""
 
 
 class Connections(Moving):
@@ -266,8 +264,13 @@ class Connections(Moving):
         connection = self._connect(mode)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, making.LONGEST)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if connection.execute(making.STRANGE).fetchone() is not None:
+                raise DamagedError(  # noqa: TRY301
+                    f"{self.path} has triggers, or views in the place of tables, and nobody knows what they would do: "
+                    "move it away, and the store begins a new one"
+                )
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             if version != hot.VERSION or application != making.APPLICATION_ID:
                 from resultstore._index import damage  # nobody meets it twice
@@ -275,10 +278,6 @@ class Connections(Moving):
                 if (version, application) == (0, 0) or damage.is_own(connection):
                     raise opened.NoIndexError("it is empty, or its head is damaged")  # noqa: TRY301
                 raise SchemaError(f"{self.path} has schema {version}, not {hot.VERSION}.")  # noqa: TRY301
-            if connection.execute(making.STRANGE).fetchone() is not None:
-                raise DamagedError(  # noqa: TRY301
-                    f"{self.path} has triggers, or views in the place of tables: nobody knows what they would do"
-                )
         except BaseException:
             connection.close()
             raise

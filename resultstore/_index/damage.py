@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from resultstore._index import hot, opened
+from resultstore._index import hot, making, opened
 from resultstore._place import dated, free_name
 
 SIDES = ("-wal", "-shm", "-journal")
@@ -33,6 +33,8 @@ def is_damage(error: BaseException | None) -> bool:
 def is_own(connection: sqlite3.Connection) -> bool:
     """Say whether a file whose head belies it is an index of our schema all the same: then the head is damaged."""
     with contextlib.suppress(*opened.ERRORS):
+        if connection.execute(making.STRANGE).fetchone() is not None:
+            return False  # a view in the table's place could run for ever
         return bool(connection.execute("SELECT version_num FROM alembic_version").fetchone() == (_REVISION,))
     return False
 
@@ -66,6 +68,8 @@ def look(connect: Callable[[str], sqlite3.Connection], path: str, told: BaseExce
 
 def _faults(connection: sqlite3.Connection) -> str | None:
     """Return what is wrong with an index that can be opened, or None."""
+    if connection.execute(making.STRANGE).fetchone() is not None:
+        return None  # whoever wants to use it is told
     found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]

@@ -111,6 +111,12 @@ class FoundIndex:
             if version in self.versions and accepted in self.versions and _are((reason, created_at), str, float):
                 yield self.versions[version][0], self.versions[accepted][0], reason, created_at
 
+    def statements(self) -> Iterator[tuple[str, str]]:
+        """Yield what is signed; whoever believes it has the key, and looks."""
+        for name, value in self._salvage.all_rows("meta", ["name", "value"]):
+            if _are((name, value), str, str) and name.startswith("signed "):
+                yield name, value
+
     def numbers(self) -> list[int]:
         """Return the numbers of the calls that can be read, those first that were asked for last."""
         rows = [

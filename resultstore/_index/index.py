@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from resultstore._data import Data
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot, making
-from resultstore._index.changes import Dropped, PayloadGone
+from resultstore._index.changes import Dropped, PayloadGone, Total
 from resultstore._index.connect import Connections
 from resultstore._index.recent import CallRow, Recent
 from resultstore.errors import BusyError
@@ -29,21 +28,6 @@ _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
 _BLOCKED_TRIES, _BLOCKED_PAUSE_S, _BLOCKED_S = 20, 0.02, 30.0
 _VACUUM_PAGES = 128
-
-
-class Total(Data):
-    """The sums that a budget is judged by."""
-
-    id: int
-    file_nbytes: int
-    inline_nbytes: int
-    payloads: int
-    access_sequence: int
-    evictions: int
-    file_calls: int
-    journal_lines: int
-    age: float
-    aged_by: str | None
 
 
 class Index:

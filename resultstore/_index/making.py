@@ -27,6 +27,8 @@ STRANGE = (
     f"OR (name IN ({_TABLES}) AND (type != 'table' OR sql LIKE 'CREATE VIRTUAL%')) LIMIT 1"
 )
 """What could run for ever when we read or write; views of one's own, under other names, we never look at."""
+LONGEST = 1 << 25
+"""Bytes of a text or blob: what we write is far shorter, and a longer one would cost its reader memory."""
 _WISHED = "RESULTSTORE_JOURNAL=rollback is set"
 
 

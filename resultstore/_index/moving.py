@@ -57,8 +57,10 @@ class Moving:
         from resultstore._index import damage
 
         with contextlib.suppress(OSError, sqlite3.Error), _lifetime.opening:
-            # Without a log nobody writes; and a plain connection would leave one beside what is not ours.
-            connection = self._connect("ro" if os.path.lexists(self.path + "-wal") else "ro&immutable=1")
+            log = self.path + "-wal"
+            # Another program's index is not to find a file of ours beside it.
+            is_logged = os.path.exists(log) and os.path.getsize(log) > 0
+            connection = self._connect("ro" if is_logged else "ro&immutable=1")
             try:
                 return damage.is_own(connection)
             finally:

@@ -7,7 +7,6 @@ included. So all that opens an index file, or the log's header beside it, is cou
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import stat
@@ -96,11 +95,8 @@ def inherit(connections: Iterable[sqlite3.Connection]) -> None:
 
 
 def check_regular(path: str) -> None:
-    """Raise NoIndexError for what would not open as a file should: a directory, or a FIFO that blocks for ever."""
-    mode = os.lstat(path).st_mode
-    if stat.S_ISLNK(mode):  # it leads out of the store: neither followed nor moved
-        raise OSError(errno.ELOOP, "this is a symbolic link, which a store does not follow", path)
-    if not stat.S_ISREG(mode):
+    """Raise NoIndexError for what is no file of ours: a directory, a FIFO that blocks for ever, a link elsewhere."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
         raise NoIndexError("it is not a regular file")
 
 

@@ -123,6 +123,11 @@ def add_acceptance(
     changes.accept_versions(connection, version, [number], reason, created_at)
 
 
+def add_statement(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Write what was signed."""
+    connection.execute(hot.SIGN, {"name": name, "value": value})
+
+
 def add_counters(connection: sqlite3.Connection, source: str, counters: Sequence[Counters]) -> None:
     """Add what functions counted, once for each source, whose name is noted until `forget_source`."""
     mark = f"counted {source}"

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from resultstore._index.damage import SIDES, table_names
-from resultstore._index.making import fill
+from resultstore._index.making import LONGEST, STRANGE, fill
 from resultstore._index.opened import ERRORS
 
 _PAGE = 4096
@@ -143,7 +143,7 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
             connection = way(path, scratch)
         except (OSError, *ERRORS):
             continue
-        readable = _readable_tables(connection)
+        readable = 0 if _is_strange(connection) else _readable_tables(connection)
         if readable > most:
             if best is not None:
                 best.close()
@@ -153,6 +153,13 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
         if most == len(table_names()):
             break
     return best
+
+
+def _is_strange(connection: sqlite3.Connection) -> bool:
+    """Say whether reading could run for ever: somebody has put views in the place of tables."""
+    with contextlib.suppress(sqlite3.Error):
+        return connection.execute(STRANGE).fetchone() is not None
+    return False
 
 
 def _readable_tables(connection: sqlite3.Connection) -> int:
@@ -169,6 +176,7 @@ def _connect(path: str, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 

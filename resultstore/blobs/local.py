@@ -31,7 +31,7 @@ _READ = (
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-_TICKET = re.compile(r"[0-9]{1,10}-[0-9a-f]{12}")
+_TICKET = re.compile(r"[0-9]{1,10}-[0-9a-f]{12}(-head|-wal|-shm|-journal)?")
 _MAP: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """A mapping needs no descriptor to live on; before 3.13 each takes one all the same."""
 _STALE_S = 3600.0
@@ -225,6 +225,7 @@ class LocalBlobs:
     def scratch(self) -> str:
         """Return the folder of temporary files, for one of somebody else's: it is swept when it is old."""
         make_folder(self._temporary, rights_of(self._root))
+        check_no_link(self._temporary)
         return self._temporary
 
     def staged_nbytes(self, besides: Collection[str] = ()) -> int:
