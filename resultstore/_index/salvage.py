@@ -157,7 +157,7 @@ def _open_best(path: str, scratch: str) -> sqlite3.Connection | None:
 
 def _is_strange(connection: sqlite3.Connection) -> bool:
     """Say whether reading could run for ever: somebody has put views in the place of tables."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*ERRORS):
         return connection.execute(STRANGE).fetchone() is not None
     return False
 
