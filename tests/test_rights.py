@@ -20,7 +20,10 @@ from tests import science
 BIG = 20_000
 PRIVATE, GROUP = (0o700, 0o600), (0o2770, 0o660)
 ANN, BOB, OUTSIDER, TEAM = 64_101, 64_102, 64_103, 64_200
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
+pytestmark = [
+    pytest.mark.versionless,
+    pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX"),
+]
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be several users")
 
 
