@@ -332,12 +332,31 @@ def _payload_faults(vault: Vault, named: set[str]) -> Iterator[tuple[Problem, Pa
         if payload.file is not None:
             named.add(payload.file)
         where = payload.file or f"inline payload {payload.id}"
-        try:
-            vault.check(payload)
-        except FileNotFoundError:
+        fault = fault_of(vault, payload)
+        if isinstance(fault, FileNotFoundError):
             yield Problem("missing", where, "the index names this file, and it is not there"), payload
-        except Exception as error:  # whatever a tampered row makes a library raise
-            yield Problem("damaged", where, str(error)), payload
+        elif fault is not None:
+            yield Problem("damaged", where, str(fault)), payload
+
+
+def fault_of(vault: Vault, payload: PayloadFacts, *, again: bool = True) -> Exception | None:
+    """Read a payload; return what is wrong with it, if it is so at a second look as well.
+
+    Raises
+    ------
+    OSError
+        If this process lacks what it takes to look: that says nothing of the payload.
+    """
+    try:
+        vault.check(payload)
+    except Exception as error:  # whatever a tampered row makes a library raise
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
+            if again:  # a disk may fail for a moment
+                return fault_of(vault, payload, again=False)
+        return error
+    return None
 
 
 def _wrong_totals(vault: Vault) -> Total | None:

@@ -234,3 +234,26 @@ assert store.verify() == []
 store.close()
 """
     run(place, code, *mounts(), "sh", "-c", script, "sh")
+
+
+def test_a_lack_of_handles_says_nothing_of_a_payload(place):
+    """verify(fix=True) drops no result because this process could not open its file, and says that it could not look."""
+    code = """
+store = Store(place)
+f = store.cache(block)
+for i in range(3):
+    right(f, i)
+f.check_call_in_cache(1), store.verify()
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for free in (0, 1, 2):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/dev/fd"))) + free, hard))
+    try:
+        assert store.verify(fix=True) == []
+    except StoreError:
+        pass
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+for i in range(3):
+    assert right(f, i)
+assert store.verify() == []
+"""
+    run(place, code)

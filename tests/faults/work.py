@@ -194,6 +194,7 @@ def _damaged(folder: Path) -> None:
     first.write_bytes(first.read_bytes()[:-1])
     (second.parent / ("0" * len(second.name.partition(".")[0]) + ".npy")).write_bytes(b"an orphan")
     second.unlink()
+    _filled(("array", 9), ("curve", 9))(folder)
 
 
 def _old(schema: int) -> Callable[[Path], None]:
@@ -282,7 +283,7 @@ ALL = (
     Work("reduce_size", _doing(lambda store: store.reduce_size(items_limit=2)), _filled(*_ARRAYS, *_ROWS), _ARRAYS),
     Work("clear", _doing(lambda store: store.clear()), _filled(*_ARRAYS[:3], *_ROWS), (*_ARRAYS[:3], *_ROWS)),
     Work("forget", _forgetting, _filled(*_ARRAYS[:2]), _ARRAYS[:2], stays=_ARRAYS[1:2]),
-    Work("verify", _doing(lambda store: store.verify(fix=True)), _damaged,
+    Work("verify", _doing(lambda store: store.verify(fix=True)), _damaged, stays=(("array", 9), ("curve", 9)), calls=
          (("array", 1), ("medium", 1), ("medium", 2), ("number", 1)), known=frozenset({"missing", "damaged", "orphan"})),
     Work("upgrade of schema 1", _calling(("number", 1)), _old(1), (("number", 1),)),
     Work("upgrade of schema 2", _calling(("number", 1)), _old(2), (("number", 1),)),
