@@ -83,6 +83,11 @@ class Dropping:
             self._accesses.forget(row.id)
             return self.drop([row.id]).calls
 
+    def has_index(self) -> bool:
+        """Say whether there is an index; raise StoreError if that cannot be told."""
+        with told(self.index.connections.path):
+            return self.index.connections.exists()
+
     def disk_nbytes(self) -> int:
         """Return what the store takes on the disk, without a scan of its payloads."""
         return self._room.disk_nbytes()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from resultstore._data import replace
 from resultstore._facts import LeafFacts, PayloadFacts
 from resultstore._index.index import CallRow, Index
 from resultstore._mapping import Maps
@@ -247,8 +246,7 @@ class Loader:
                 or not mapped.is_settled
             ):
                 body_hash = _verify_mapped(facts, mapped)
-                if not mapped.is_settled:
-                    mapped = replace(mapped, signature=self._blobs.settle(name).signature)
+                mapped = self._blobs.settle(name, mapped)
                 self._checked[name] = mapped.signature, body_hash
                 self._safe(payload_format, value)
         if shared and again is None:

@@ -125,7 +125,10 @@ class Remains:
 
     def is_any(self) -> bool:
         """Say whether there is anything to repair from: also a journal whose index is gone."""
-        return bool(self.files()) or (not self._index.connections.exists() and self._journal.nbytes() > 0)
+        try:
+            return bool(self.files()) or (not self._index.connections.exists() and self._journal.nbytes() > 0)
+        except OSError:  # a disk that fails for a moment says nothing of what there is
+            return False
 
     def put_away(self, paths: Iterable[str]) -> list[str]:
         """Move files to ``quarantine/`` that nothing is to be got out of any more; return the names of those moved."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from resultstore._bounds import row_nbytes
 from resultstore._data import replace
-from resultstore._facts import EVICTED, STORED, CallFacts, LeafFacts
+from resultstore._facts import EVICTED, STORED, CallFacts
 from resultstore._index import restore
 from resultstore._index.connect import told
 from resultstore._index.findings import Found, FoundIndex, from_journal
@@ -25,7 +25,7 @@ from resultstore._index.recent import CallRow
 from resultstore._index.salvage import Salvage
 from resultstore._journal import lines_that_count, records_at
 from resultstore._loading import CHECKSUM_NBYTES, row_checksum
-from resultstore._upkeep import put_sums_right
+from resultstore._upkeep import fault_of, put_sums_right
 from resultstore._vault import Vault
 
 T = TypeVar("T")
@@ -195,20 +195,12 @@ class _Bringing:
             if name is not None and name in self._faults:
                 fault = self._faults[name]
             else:
-                fault = self._fault_of(leaf)
+                error = fault_of(self._vault, leaf.payload)
+                fault = None if error is None else "missing" if isinstance(error, FileNotFoundError) else "damaged"
                 if name is not None and len(self._faults) < _MOST_VERIFIED:
                     self._faults[name] = fault
             if fault is not None:
                 return fault
-        return None
-
-    def _fault_of(self, leaf: LeafFacts) -> str | None:
-        try:
-            self._vault.check(leaf.payload)
-        except FileNotFoundError:
-            return "missing"
-        except Exception:  # whatever a damaged row makes a format raise
-            return "damaged"
         return None
 
     def _admit(self) -> None:

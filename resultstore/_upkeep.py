@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -186,7 +187,7 @@ class _Chooser:
 def reduce_size(vault: Vault, limits: Limits) -> int:
     """Evict results, in the order of the policy, until all limits hold; return how many went."""
     vault.flush()
-    if not limits.any or not vault.index.connections.exists():
+    if not limits.any or not vault.has_index():
         return 0
     count, chooser = 0, _Chooser(vault, limits, dry=False)
     with told(vault.index.connections.path):
@@ -200,15 +201,15 @@ def reduce_size(vault: Vault, limits: Limits) -> int:
 def plan_eviction(vault: Vault, limits: Limits) -> tuple[list[int], int, int]:
     """Return what `reduce_size` would evict, in this order, its stored bytes, and what that frees on the disk."""
     vault.flush()
-    if not limits.any or not vault.index.connections.exists():
+    if not limits.any or not vault.has_index():
         return [], 0, 0
     chosen: list[Use] = []
     with told(vault.index.connections.path), vault.choosing():
         chooser = _Chooser(vault, limits, dry=True)
         while some := chooser.next():
             chosen += some
-    ids = [use.id for use in chosen]
-    return ids, sum(use.nbytes for use in chosen), vault.index.queue.freed_by(ids)
+        ids = [use.id for use in chosen]
+        return ids, sum(use.nbytes for use in chosen), vault.index.queue.freed_by(ids)
 
 
 def clear(vault: Vault) -> int:
@@ -229,7 +230,9 @@ def stats(vault: Vault) -> Stats:
     from resultstore._index.select import function_totals
 
     vault.flush()
-    by_function = {row[0]: FunctionStats(*row[1:]) for row in function_totals(vault.index.connections)}
+    with told(vault.index.connections.path):
+        by_function = {row[0]: FunctionStats(*row[1:]) for row in function_totals(vault.index.connections)}
+        nbytes = vault.disk_nbytes()
     values = by_function.values()
     return Stats(
         hits=sum(f.hits for f in values),
@@ -237,21 +240,33 @@ def stats(vault: Vault) -> Stats:
         seconds_saved=sum(f.seconds_saved for f in values),
         evictions=sum(f.evictions for f in values),
         calls=sum(f.calls for f in values),
-        nbytes=vault.disk_nbytes(),
+        nbytes=nbytes,
         by_function=by_function,
         journal=vault.index.journal(),
     )
 
 
+@contextlib.contextmanager
+def _looking(vault: Vault, *, fix: bool) -> Iterator[None]:
+    """Keep others from writing; a store that we cannot write to can be looked at all the same."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(vault.gate.held(60.0))
+        except OSError as error:
+            if fix or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+        yield
+
+
 def verify(vault: Vault, *, fix: bool) -> list[Problem]:
     """Compare index and files both ways, read every payload, count the sums again."""
     vault.flush()
-    if not vault.index.connections.exists():
+    if not vault.has_index():
         return []
     with contextlib.ExitStack() as stack:
         path = vault.index.connections.path
         with told(path):
-            stack.enter_context(vault.gate.held(60.0))
+            stack.enter_context(_looking(vault, fix=fix))
         problems = [Problem("index", path, f"{text}: {_REMEDY}") for text in _index_faults(vault)]
         if problems:
             return problems  # what else would be found may be of the damage
@@ -290,7 +305,7 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
 def put_sums_right(vault: Vault, *, fix: bool = True) -> list[Problem]:
     """Count all sums again; return which were wrong."""
     problems = []
-    with vault.gate.held(60.0):
+    with _looking(vault, fix=fix):
         wrong = _wrong_totals(vault)
         if wrong is not None:
             if fix:
@@ -317,12 +332,31 @@ def _payload_faults(vault: Vault, named: set[str]) -> Iterator[tuple[Problem, Pa
         if payload.file is not None:
             named.add(payload.file)
         where = payload.file or f"inline payload {payload.id}"
-        try:
-            vault.check(payload)
-        except FileNotFoundError:
+        fault = fault_of(vault, payload)
+        if isinstance(fault, FileNotFoundError):
             yield Problem("missing", where, "the index names this file, and it is not there"), payload
-        except Exception as error:  # whatever a tampered row makes a library raise
-            yield Problem("damaged", where, str(error)), payload
+        elif fault is not None:
+            yield Problem("damaged", where, str(fault)), payload
+
+
+def fault_of(vault: Vault, payload: PayloadFacts, *, again: bool = True) -> Exception | None:
+    """Read a payload; return what is wrong with it, if it is so at a second look as well.
+
+    Raises
+    ------
+    OSError
+        If this process lacks what it takes to look: that says nothing of the payload.
+    """
+    try:
+        vault.check(payload)
+    except Exception as error:  # whatever a tampered row makes a library raise
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
+            if again:  # a disk may fail for a moment
+                return fault_of(vault, payload, again=False)
+        return error
+    return None
 
 
 def _wrong_totals(vault: Vault) -> Total | None:

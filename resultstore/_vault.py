@@ -245,9 +245,11 @@ class Vault(Dropping):
         else:
             self._keeper.try_to_write_waiting(0)
         self._heal.move_over(wait_s)
-        if not self._accesses.any() or not self.index.connections.exists():
+        if not self._accesses.any():
             return
         try:
+            if not self.index.connections.exists():
+                return
             with self.gate.held(wait_s):
                 self._accesses.write()
                 self._room.make(0)  # the limit may be a new one, smaller than what lies there

@@ -158,7 +158,7 @@ def prune(vault: Vault, present: Iterable[Present], older_s: float | None, *, dr
         ]
         before = None if older_s is None else _clock.now() - older_s
         calls = calls_of_versions(connections, old, before)
-    if dry_run or not connections.exists():
+    if dry_run or not vault.has_index():
         return len(calls)
     logger.info("pruning %d calls of %d old versions", len(calls), len(old))
     count = drop_in_batches(vault, calls)

@@ -74,8 +74,15 @@ class Connections(Moving):
         self._resumed = threading.Event()
 
     def exists(self) -> bool:
-        """Say whether something is in the index file's place."""
-        return os.path.lexists(self.path)
+        """Say whether something is in the index file's place; where that cannot be told, raise OSError.
+
+        A disk that fails for a moment must not have a new index made over the one that is there.
+        """
+        try:
+            os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def check_version(self) -> bool:
         """Say whether the schema is older than ours; raise for a newer one or another program's, touching nothing.

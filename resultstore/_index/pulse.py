@@ -51,11 +51,12 @@ class Pulse:
         from mmap import ACCESS_READ, mmap
 
         found = os.fstat(fd)
+        self._identity = _identity(found)
         if view is None and stat.S_ISREG(found.st_mode) and found.st_size >= _HEADER_NBYTES:
             try:
                 self._map = mmap(fd, _HEADER_NBYTES, access=ACCESS_READ)
             except BaseException:  # no descriptor is free: the next try goes on with this one
-                _kept[_identity(found)] = fd, None
+                _kept[self._identity] = fd, None
                 raise
 
     def _header(self) -> bytes:
@@ -83,9 +84,8 @@ class Pulse:
         view, self._map = self._map, None
         fd, self._fd = self._fd, None
         if fd is not None:
-            found = os.fstat(fd)
-            if found.st_nlink and _is_used_here(found.st_ino):
-                _kept[_identity(found)] = fd, view
+            if _has_name(fd) and _is_used_here(self._identity[1]):
+                _kept[self._identity] = fd, view
             else:
                 _close(fd, view)
         _close_unlinked()
@@ -93,6 +93,14 @@ class Pulse:
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
+
+
+def _has_name(fd: int) -> bool:
+    """Say whether others can open the file of a descriptor; where in doubt, yes."""
+    try:
+        return bool(os.fstat(fd).st_nlink)
+    except OSError:
+        return True
 
 
 def _is_used_here(inode: int) -> bool:
@@ -108,7 +116,7 @@ def _is_used_here(inode: int) -> bool:
 def _close_unlinked() -> None:
     """Close the files that nobody else can open any more: their last connection has removed them."""
     for identity, (fd, view) in list(_kept.items()):
-        if not os.fstat(fd).st_nlink:
+        if not _has_name(fd):
             del _kept[identity]
             _close(fd, view)
 

@@ -96,8 +96,8 @@ class Blobs(Protocol):
         Raises FileNotFoundError for a name without one.
         """
 
-    def settle(self, name: str) -> BlobState:
-        """Note that a blob's bytes were found whole, so that the next map of it is settled; return its state."""
+    def settle(self, name: str, mapped: Mapped) -> Mapped:
+        """Note that a mapped blob was found whole, so that its next map is settled; return the map as it is now."""
 
     def state(self, name: str) -> BlobState:
         """Return what is known of a blob. Raises FileNotFoundError for a name without one."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Self
 
+from resultstore._data import replace
 from resultstore._place import network_file_system
 from resultstore._rights import Rights, check_no_link, make_file, make_folder, rights_of
 from resultstore._syncing import sync_file, sync_folder
@@ -31,7 +32,7 @@ _READ = (
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-_TICKET = re.compile(r"[0-9]{1,10}-[0-9a-f]{12}(-head|-wal|-shm|-journal)?")
+_TICKET = re.compile(r"[0-9]{1,10}-[0-9a-f]{12}(-head)?(-journal|-wal|-shm)?")
 _MAP: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """A mapping needs no descriptor to live on; before 3.13 each takes one all the same."""
 _STALE_S = 3600.0
@@ -170,10 +171,12 @@ class LocalBlobs:
             is_settled = marks.is_marked(file.signature[2]) or network_file_system(self._payloads) is not None
             return Mapped(mapping, path, file.signature, bytes(beginning), is_settled)
 
-    def settle(self, name: str) -> BlobState:
+    def settle(self, name: str, mapped: Mapped) -> Mapped:
         """Give a payload file that was found whole the mark of this boot."""
+        if mapped.is_settled:
+            return mapped
         marks.mark(self._path(name))
-        return self.state(name)
+        return replace(mapped, signature=self.state(name).signature, is_settled=True)
 
     def state(self, name: str) -> BlobState:
         """Return size, blocks and signature of a payload file."""

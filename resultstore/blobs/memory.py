@@ -63,9 +63,9 @@ class MemoryBlobs:
         """Forget the bytes."""
         return self._blobs.pop(name, None) is not None
 
-    def settle(self, name: str) -> BlobState:
-        """Return the size: memory that is there is whole."""
-        return self.state(name)
+    def settle(self, name: str, mapped: Mapped) -> Mapped:
+        """Return the map: memory that is there is whole."""
+        return mapped
 
     def quarantine(self, name: str) -> bool:
         """Put the bytes aside."""

@@ -78,14 +78,17 @@ class BlobsContract:
     def test_a_blob_that_was_found_whole_is_settled(self, blobs: Blobs) -> None:
         """Settling changes no byte; the next map is settled, and has the signature that settling gave."""
         name = self.put(blobs, b"found whole")
-        state = blobs.settle(name)
-        assert state == blobs.state(name)
+        mapped = blobs.map(name, copy_on_write=False)
+        if mapped is None:
+            pytest.skip("there are no files to map")
+        settled = blobs.settle(name, mapped)
+        assert settled.is_settled
+        assert settled.signature == blobs.state(name).signature
         with blobs.open(name) as file:
             assert file.read() == b"found whole"
-        mapped = blobs.map(name, copy_on_write=False)
-        assert mapped is None or (mapped.is_settled and mapped.signature == state.signature)
-        with pytest.raises(FileNotFoundError):
-            blobs.settle(new_name(_DIGEST, ".npy"))
+        again = blobs.map(name, copy_on_write=False)
+        assert again is not None
+        assert (again.is_settled, again.signature) == (True, settled.signature)
 
     def test_mapping_nothing(self, blobs: Blobs) -> None:
         """An empty blob has no mapping; one that is not there raises FileNotFoundError."""

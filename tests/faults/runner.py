@@ -277,24 +277,30 @@ def examine(some: Work, place: Path, report: Report) -> Report:
 
 
 def _examine(some: Work, place: Path, report: Report) -> None:
+    left = left_behind(place)
+    for path in left:
+        os.utime(path, (time.time() - _OLD_S,) * 2, follow_symlinks=False)
     session = some.session(place, report)
     store = session.store
+    if some.repairs:
+        store.repair()
     found = {problem.kind for problem in session.verb(lambda store: store.verify()) or ()}
     if found - {"orphan"} - some.known:
         report.errors.append(f"verify found {store.verify()}")
-    report.facts["left"] = len(left_behind(place)) + sum(p.kind == "orphan" for p in store.verify())
-    for path in left_behind(place):
-        os.utime(path, (time.time() - _OLD_S,) * 2, follow_symlinks=False)
+    report.facts["left"] = len(left) + sum(p.kind == "orphan" for p in store.verify())
     if session.call("array", 999) or not session.call("array", 999):
         report.errors.append("a new result was not stored")
     if left_behind(place):
         report.errors.append(f"never swept: {left_behind(place)}")
+    for name, x in some.stays:
+        if not session.call(name, x):
+            report.errors.append(f"lost: {name}({x})")
     told = len(report.told)
     for name, x in some.all_calls():
         session.call(name, x)
         if not session.call(name, x):
             report.errors.append(f"not stored: {name}({x})")
-    if told and not some.known:
+    if told and not some.known and not some.repairs:
         report.errors.append(f"told afterwards: {report.told}")
     store.verify(fix=True)
     problems = store.verify()

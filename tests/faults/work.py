@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -122,7 +124,9 @@ class Session:
         except StoreError as error:
             self.report.facts.setdefault("refused", []).append(str(error))
         except Exception as error:
-            self.report.errors.append(f"a verb raised {error!r}")
+            frames = traceback.extract_tb(error.__traceback__)
+            called = next((f.name for f in frames[1:] if "resultstore" in f.filename.split(os.sep)), "")
+            self.report.errors.append(f"{called} raised {error!r}")
         return None
 
 
@@ -138,6 +142,10 @@ class Work:
     """What is asked for afterwards."""
     options: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stays: tuple[tuple[str, int], ...] = ()
+    """What is stored in the beginning, and must be afterwards."""
+    repairs: bool = False
+    """Whether a repair is due afterwards, if it was cut short."""
     known: frozenset[str] = frozenset()
     """The kinds of problems that it begins with."""
 
@@ -186,6 +194,7 @@ def _damaged(folder: Path) -> None:
     first.write_bytes(first.read_bytes()[:-1])
     (second.parent / ("0" * len(second.name.partition(".")[0]) + ".npy")).write_bytes(b"an orphan")
     second.unlink()
+    _filled(("array", 9), ("curve", 9))(folder)
 
 
 def _old(schema: int) -> Callable[[Path], None]:
@@ -215,32 +224,74 @@ _BURST = tuple(("number", x) for x in range(70))
 _ARRAYS = tuple(("array", x) for x in range(1, 7))
 _ROWS = tuple(("number", x) for x in range(20))
 _MAPPED = {name: {"mmap_mode": "r"} for name in ("array", "medium", "tree", "table")}
+_OLD_ONES = (("number", 0), ("number", 1))
+
+
+def _asking(session: Session) -> None:
+    for ask in (
+        lambda store: [record.arguments for record in store.find()],
+        lambda store: store.find(number, x=3).first().load(),
+        lambda store: store.stats(),
+        lambda store: store.plan_eviction(items_limit=1),
+        lambda store: store.pin(store.find(number, x=3).first()),
+        lambda store: store.unpin(store.find(number, x=3).first()),
+        lambda store: session.cached["number"].explain(3),
+        lambda store: session.cached["number"].check_call_in_cache(3),
+        lambda store: session.cached["number"].versions(),
+        lambda store: store.prune(),
+        lambda store: store.verify(),
+        lambda store: store.repair(),
+        lambda store: store.close(),
+    ):
+        session.verb(ask)
+
+
+def _lost(folder: Path) -> None:
+    _filled(("array", 1), ("medium", 1), ("medium", 2), ("number", 1))(folder)
+    (folder / "index.sqlite").unlink()
+
+
+def _garbled(folder: Path) -> None:
+    _filled(("array", 1), ("medium", 1), ("medium", 2), ("number", 1))(folder)
+    with (folder / "index.sqlite").open("r+b") as file:
+        file.seek(20_000)
+        file.write(b"garbage" * 3_000)
+
+
 ALL = (
     Work("first miss of a new store", _calling(("number", 1), ("number", 1)), calls=(("number", 1),)),
-    Work("small result", _calling(("small", 3), ("small", 3)), _filled(("number", 0)), (("small", 3), ("number", 0))),
-    Work("array", _calling(("array", 1), ("array", 1)), _filled(("number", 0)), (("array", 1), ("number", 0))),
-    Work("mapped array", _calling(("array", 1), ("array", 1)), _filled(("number", 0)), (("array", 1),), kept=_MAPPED),
-    Work("compressed array", _calling(("curve", 1), ("curve", 1)), _filled(("number", 0)), (("curve", 1),)),
-    Work("table", _calling(("table", 1), ("table", 1)), _filled(("number", 0)), (("table", 1),)),
-    Work("mapped table", _calling(("table", 1), ("table", 1)), _filled(("number", 0)), (("table", 1),), kept=_MAPPED),
-    Work("several files", _calling(("tree", 1), ("tree", 1)), _filled(("number", 0)), (("tree", 1),)),
+    Work("small result", _calling(("small", 3), ("small", 3)), _filled(*_OLD_ONES), (("small", 3),), stays=_OLD_ONES),
+    Work("array", _calling(("array", 1), ("array", 1)), _filled(*_OLD_ONES), (("array", 1),), stays=_OLD_ONES),
+    Work("mapped array", _calling(("array", 1), ("array", 1)), _filled(*_OLD_ONES), (("array", 1),), kept=_MAPPED,
+         stays=_OLD_ONES),
+    Work("compressed array", _calling(("curve", 1), ("curve", 1)), _filled(*_OLD_ONES), (("curve", 1),),
+         stays=_OLD_ONES),
+    Work("table", _calling(("table", 1), ("table", 1)), _filled(*_OLD_ONES), (("table", 1),), stays=_OLD_ONES),
+    Work("mapped table", _calling(("table", 1), ("table", 1)), _filled(*_OLD_ONES), (("table", 1),), kept=_MAPPED,
+         stays=_OLD_ONES),
+    Work("several files", _calling(("tree", 1), ("tree", 1)), _filled(*_OLD_ONES), (("tree", 1),), stays=_OLD_ONES),
     Work("hits", _calling(*_ROWS, ("array", 1), ("tree", 1), ("array", 1)), _filled(*_ROWS, ("array", 1), ("tree", 1)),
-         (*_ROWS, ("array", 1), ("tree", 1))),
-    Work("computed again", _recomputed, _filled(("array", 1), ("number", 1)), (("array", 1), ("number", 1))),
+         (*_ROWS, ("array", 1), ("tree", 1)), stays=(*_ROWS, ("array", 1), ("tree", 1))),
+    Work("computed again", _recomputed, _filled(("array", 1), *_OLD_ONES), (("array", 1), ("number", 1)),
+         stays=(("number", 0),)),
     Work("damage met", _calling(("array", 1), ("medium", 1), ("medium", 2), ("number", 1)), _damaged,
          (("array", 1), ("medium", 1), ("medium", 2), ("number", 1)),
          known=frozenset({"missing", "damaged", "orphan"})),
-    Work("burst", _calling(*_BURST), _filled(("array", 1)), (*_BURST, ("array", 1))),
+    Work("burst", _calling(*_BURST), _filled(("array", 1)), (*_BURST, ("array", 1)), stays=(("array", 1),)),
     Work("eviction", _calling(*((n, x + 6) for n, x in _ARRAYS[:3])), _filled(*_ARRAYS[:3], size_limit=1_200_000),
          _ARRAYS[:3], {"size_limit": 1_200_000}),
     Work("reduce_size", _doing(lambda store: store.reduce_size(items_limit=2)), _filled(*_ARRAYS, *_ROWS), _ARRAYS),
     Work("clear", _doing(lambda store: store.clear()), _filled(*_ARRAYS[:3], *_ROWS), (*_ARRAYS[:3], *_ROWS)),
-    Work("forget", _forgetting,
-         _filled(*_ARRAYS[:2]), _ARRAYS[:2]),
-    Work("verify", _doing(lambda store: store.verify(fix=True)), _damaged,
+    Work("forget", _forgetting, _filled(*_ARRAYS[:2]), _ARRAYS[:2], stays=_ARRAYS[1:2]),
+    Work("verify", _doing(lambda store: store.verify(fix=True)), _damaged, stays=(("array", 9), ("curve", 9)), calls=
          (("array", 1), ("medium", 1), ("medium", 2), ("number", 1)), known=frozenset({"missing", "damaged", "orphan"})),
     Work("upgrade of schema 1", _calling(("number", 1)), _old(1), (("number", 1),)),
     Work("upgrade of schema 2", _calling(("number", 1)), _old(2), (("number", 1),)),
+    Work("questions", _asking, _filled(*_ROWS, ("array", 1)), (*_ROWS, ("array", 1)), stays=(*_ROWS, ("array", 1))),
+    Work("repair of a lost index", _doing(lambda store: store.repair()), _lost, (("array", 1), ("number", 1)),
+         repairs=True, stays=(("array", 1), ("medium", 1), ("medium", 2))),
+    Work("repair of a damaged index", _doing(lambda store: store.repair()), _garbled, (("array", 1), ("number", 1)),
+         repairs=True, stays=(("array", 1), ("medium", 1), ("medium", 2))),
     Work("journal made shorter", _doing(lambda store: store.reduce_size(items_limit=3)),
          _filled(*(("medium", x) for x in range(120))), tuple(("medium", x) for x in range(115, 120))),
 )  # fmt: skip
