@@ -26,6 +26,7 @@ __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
 _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _BLOCKED = 8  # times the size at which the log is copied back
+_LONG, _LONG_TRIES, _LONG_S, _READERS_S = 4, 6, 1.0, 0.01
 _BLOCKED_TRIES, _BLOCKED_PAUSE_S, _BLOCKED_S = 20, 0.02, 30.0
 _VACUUM_PAGES = 128
 
@@ -61,7 +62,8 @@ class Index:
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
         self.backups = making.Backups(self.connections.path)
-        self._blocked_until = 0.0
+        self._impatient_until = [0.0, 0.0]
+        """Until when nobody waits any more for readers of a long log, and of one that is too long."""
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
@@ -375,17 +377,25 @@ class Index:
             return 0
 
     def _refuse_when_blocked(self) -> None:
-        """Refuse to grow a log that a long reader keeps from being copied back."""
-        if self._wal_nbytes() <= self._blocked_nbytes:
+        """Refuse to grow a log that a long reader keeps from being copied back; let short ones leave it."""
+        nbytes = self._wal_nbytes()
+        if nbytes <= self._blocked_nbytes // _LONG:
             return
-        # A reader of the moment is no reader that blocks; one that blocks is waited for once, not at every call.
-        for _ in range(_BLOCKED_TRIES if time.monotonic() >= self._blocked_until else 1):
+        is_blocked = nbytes > self._blocked_nbytes
+        # One that blocks is waited for once, not at every call.
+        is_patient = time.monotonic() >= self._impatient_until[is_blocked]
+        for _ in range((_BLOCKED_TRIES if is_blocked else _LONG_TRIES) if is_patient else 1):
             _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if frames == copied:
-                self._blocked_until = 0.0
+                # Who begins to read from now on needs no log. When those that still read it are gone, the next
+                # write begins it anew; where somebody always reads, it would grow for ever.
+                time.sleep(_READERS_S)
+                self._impatient_until = [0.0, 0.0]
                 return
-            time.sleep(_BLOCKED_PAUSE_S)
-        self._blocked_until = time.monotonic() + _BLOCKED_S
+            time.sleep(_BLOCKED_PAUSE_S if is_blocked else _READERS_S)
+        self._impatient_until[is_blocked] = time.monotonic() + (_BLOCKED_S if is_blocked else _LONG_S)
+        if not is_blocked:
+            return
         raise BusyError(
             f"another program has been reading {self.connections.path} for so long that its write-ahead log "
             "cannot be reused; close that program's transaction"
