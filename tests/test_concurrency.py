@@ -31,7 +31,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 MIXED = """
 import collections, json, random, sys, threading, time, warnings
 warnings.simplefilter("error")
-from resultstore import MissingError, Store
+from resultstore import BusyError, CacheWarning, MissingError, Store
 from tests import science
 folder, seed, limit, threads, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
 store = Store(folder, size_limit=limit)
@@ -87,6 +87,11 @@ def work(number):
     while time.monotonic() < until:
         try:
             done[(other if rng.random() < 0.06 else call)(rng)] += 1
+        except (CacheWarning, BusyError) as error:  # the bounded wait of one of very many on a busy machine
+            if "kept the write gate" not in str(error):
+                errors.append(repr(error)[:500])
+                return
+            done["waits"] += 1
         except BaseException as error:
             errors.append(repr(error)[:500])
             return
@@ -112,8 +117,9 @@ def sample(folder: Path) -> int:
     return sum(blocks.values())
 
 
-def run_mixed(folder: Path, *, processes: int, threads: int, limit: int, seconds: float) -> tuple[int, int]:
-    """Let processes do everything at once; return how many calls they made, and the most that lay on the disk."""
+def run_mixed(folder: Path, *, processes: int, threads: int, limit: int, seconds: float) -> tuple[int, int, int]:
+    """Let processes do everything at once; return how many calls they made, how many of them could not get the
+    write gate within 10 s, and the most that lay on the disk."""
     command: list[str | Path] = [sys.executable, "-c", MIXED, folder]
     workers = [
         subprocess.Popen(
@@ -126,7 +132,7 @@ def run_mixed(folder: Path, *, processes: int, threads: int, limit: int, seconds
     most = 0
     while any(worker.poll() is None for worker in workers):
         most = max(most, sample(folder))
-    calls = 0
+    calls = waits = 0
     for worker in workers:
         output, complaint = worker.communicate()
         assert complaint.decode()[-2000:] == ""
@@ -134,7 +140,8 @@ def run_mixed(folder: Path, *, processes: int, threads: int, limit: int, seconds
         assert report["wrong"] == []
         assert report["errors"] == []
         calls += report["done"]["calls"]
-    return calls, most
+        waits += report["done"].get("waits", 0)
+    return calls, waits, most
 
 
 LARGEST = 56_000 // 4096 * 4096 + 2 * 4096
@@ -149,11 +156,14 @@ def test_everything_at_once_under_a_tight_budget(folder, processes, threads):
     Seen from outside at every moment: the limit, and one result more for each process that is writing one.
     """
     limit = 1_500_000
-    calls, most = run_mixed(folder, processes=processes, threads=threads, limit=limit, seconds=ROUNDS)
+    calls, waits, most = run_mixed(folder, processes=processes, threads=threads, limit=limit, seconds=ROUNDS)
     with Store(folder, size_limit=limit) as store:
         assert [problem for problem in store.verify() if problem.kind not in ("orphan", "unused")] == []
-    sys.stderr.write(f"{processes} x {threads}: {calls} calls, wrong 0, errors 0, most {most} of {limit}\n")
+    sys.stderr.write(
+        f"{processes} x {threads}: {calls} calls, wrong 0, errors 0, waits {waits}, most {most} of {limit}\n"
+    )
     assert most <= limit + processes * LARGEST
+    assert not waits or processes * threads > 64
 
 
 LARGE = """

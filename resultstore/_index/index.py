@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +10,8 @@ from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, Payl
 from resultstore._index import changes, hot, making
 from resultstore._index.changes import Dropped, PayloadGone, Total
 from resultstore._index.connect import Connections
+from resultstore._index.log import Log
 from resultstore._index.recent import CallRow, Recent
-from resultstore.errors import BusyError
 from resultstore.eviction import LRU, Policy, Use
 
 if TYPE_CHECKING:
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["CallRow", "Dropped", "Index", "PayloadGone", "Total"]
 
 _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
-_BLOCKED = 8  # times the size at which the log is copied back
-_BLOCKED_TRIES, _BLOCKED_PAUSE_S, _BLOCKED_S = 20, 0.02, 30.0
 _VACUUM_PAGES = 128
 
 
@@ -50,7 +46,6 @@ class Index:
         if size_limit is not None:  # the log counts in the budget
             pages = max(min(pages, size_limit // 100 // 4096), _CHECKPOINT_PAGES_AT_LEAST)
         self.connections = Connections(folder, meta, checkpoint_pages=pages, is_durable=is_durable)
-        self._blocked_nbytes = _BLOCKED * pages * 4096
         self._policy = policy
         self._signed: Signed | None = None
         if signer is not None:
@@ -61,7 +56,7 @@ class Index:
         self._run: tuple[float, int] | None = None
         self._run_generation = 0
         self.backups = making.Backups(self.connections.path)
-        self._blocked_until = 0.0
+        self._log = Log(self.connections, pages)
         self._recent = Recent(self.connections.pulse)
         self.connections.before_close = self._recent.drop
         self._waiting: Container[object] = ()
@@ -201,7 +196,7 @@ class Index:
         PayloadGone
             If a call leans on an equal payload that no longer stands.
         """
-        self._refuse_when_blocked()
+        self._log.keep_short()
         self.connections.writer()
         if self._run_generation != self.connections.generation and not self._is_known():
             self._run_id = None  # another index than the one that knows this process
@@ -367,29 +362,6 @@ class Index:
     def close(self, *, writer: bool = True) -> None:
         """Close the connections; the writing one only for a caller that is alone with it."""
         self.connections.close(writer=writer)
-
-    def _wal_nbytes(self) -> int:
-        try:
-            return os.stat(self.connections.path + "-wal").st_size
-        except OSError:
-            return 0
-
-    def _refuse_when_blocked(self) -> None:
-        """Refuse to grow a log that a long reader keeps from being copied back."""
-        if self._wal_nbytes() <= self._blocked_nbytes:
-            return
-        # A reader of the moment is no reader that blocks; one that blocks is waited for once, not at every call.
-        for _ in range(_BLOCKED_TRIES if time.monotonic() >= self._blocked_until else 1):
-            _, frames, copied = self.connections.writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if frames == copied:
-                self._blocked_until = 0.0
-                return
-            time.sleep(_BLOCKED_PAUSE_S)
-        self._blocked_until = time.monotonic() + _BLOCKED_S
-        raise BusyError(
-            f"another program has been reading {self.connections.path} for so long that its write-ahead log "
-            "cannot be reused; close that program's transaction"
-        )
 
 
 def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
