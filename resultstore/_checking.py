@@ -17,10 +17,10 @@ from resultstore._identity.encoding import short
 from resultstore._identity.key import Form, summarise
 from resultstore._identity.maps import Handed
 from resultstore._index.index import CallRow
-from resultstore._loading import CHECKSUM_NBYTES, row_checksum
 from resultstore._report import logger
 from resultstore._settings import CallOptions
 from resultstore._vault import MISS, Vault
+from resultstore._verifying import CHECKSUM_NBYTES, row_checksum
 from resultstore.errors import DamagedError
 from resultstore.formats.prepare import Part, prepare
 from resultstore.formats.raised import Raised, take_raised_apart

@@ -13,11 +13,13 @@ from resultstore._data import replace
 from resultstore._facts import NOT_STORED, STORED, CallFacts, Computed, LeafFacts, PayloadFacts, ResultFacts, RunFacts
 from resultstore._index.index import CallRow, Index, PayloadGone
 from resultstore._journal import Journal
-from resultstore._loading import Loader, row_checksum
+from resultstore._leaning import files_only, named_in_journal
+from resultstore._loading import Loader
 from resultstore._place import make_place
 from resultstore._remains import Heal
 from resultstore._room import Room
 from resultstore._settings import CallOptions
+from resultstore._verifying import row_checksum
 from resultstore._waiting import LONGEST_S, waiting_at
 from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs, new_name
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from resultstore._index.findings import Found
     from resultstore._signing import Signer
 
-_WHERE = ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
 _WAITING_NBYTES = 1_000_000
 _LOCK_WAIT_S = 1.0
 
@@ -168,7 +169,7 @@ class Keeper:
         lean: bool,
         at_once: bool,
     ) -> None:
-        stands = _files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
+        stands = files_only(self._loader.stands) if options.mmap_mode is not None else self._loader.stands
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
         nbytes = sum(p.facts.nbytes for p in packed) + len(result.text or "")
         check_size(nbytes, self._limit, options)
@@ -213,7 +214,7 @@ class Keeper:
                 in_files = any(p.inline is None for p in payloads)
                 if in_files:
                     self._index.begin()
-                    named = _named(parts, packed, payloads, options)
+                    named = named_in_journal(parts, packed, payloads, options)
                     self._journal.append(self._stored_call(computed, parts, named, result, note))
                 self.write_waiting()
                 dropped = self._index.add([call], _describe_run, stands, journalled=in_files)
@@ -351,28 +352,6 @@ class Keeper:
         )
 
 
-def _named(
-    parts: list[Part], packed: list[Packed], payloads: list[PayloadFacts], options: CallOptions
-) -> list[PayloadFacts]:
-    """Return payloads as the journal names them: those that lean on an equal one by that one's file."""
-    known: dict[tuple[bytes, str], PayloadFacts] = {}
-    named = []
-    for part, leaning, facts in zip(parts, packed, payloads, strict=True):
-        name = facts.digest, facts.format
-        if facts.file is None and facts.inline is None:
-            equal = known.get(name) or leaning.equal
-            if equal is None or (equal.file is None and equal.inline is None):
-                facts = pack(part, options.compression, inline=True).facts  # noqa: PLW2901 -- it lies in the index
-            else:
-                stored = {
-                    n: getattr(equal, n) for n in ("checksum", "nbytes", "codec", "file", "inline", "disk_nbytes")
-                }
-                facts = replace(facts, **stored)  # noqa: PLW2901
-        known.setdefault(name, facts)
-        named.append(facts)
-    return named
-
-
 def _describe_run() -> RunFacts:
     from resultstore._environment import describe_run
 
@@ -383,18 +362,3 @@ def _untracked(computed: Computed) -> str | None:
     """Return in words what of a function could not be looked at, and was allowed to be."""
     names = [d.name for d in computed.function.dependencies if d.kind == "untracked"]
     return f"not looked at: {', '.join(names)}" if names else None
-
-
-def _files_only(stands: Callable[[PayloadFacts], bool]) -> Callable[[PayloadFacts], bool]:
-    """Return a judge for results that will be mapped: what can be mapped must lie plain in a file."""
-
-    def judge(payload: PayloadFacts) -> bool:
-        mappable = payload.file is not None and payload.codec is None
-        return (mappable or not format_named(payload.format).maps) and stands(payload)
-
-    return judge
-
-
-def maps_any(parts: list[Part]) -> bool:
-    """Say whether a result has a leaf that can be mapped."""
-    return any(format_named(part.facts.format).maps for part in parts)

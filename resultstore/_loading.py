@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from blake3 import blake3
-
 from resultstore._facts import LeafFacts, PayloadFacts
 from resultstore._index.index import CallRow, Index
 from resultstore._mapping import Maps
-from resultstore.blobs.base import Blobs, Buffer, Mapped, Signature
+from resultstore._verifying import (
+    CHECKSUM_NBYTES,
+    check_memory,
+    check_size,
+    row_checksum,
+    verify,
+    verify_frame,
+    verify_mapped,
+    verify_value,
+)
+from resultstore.blobs.base import Blobs, Mapped, Signature
 from resultstore.errors import DamagedError
-from resultstore.formats.base import Format, checksum
-from resultstore.formats.hashing import hash_of
+from resultstore.formats.base import Format
 from resultstore.formats.raised import put_raised_together
 from resultstore.formats.registry import format_named
 from resultstore.formats.tree import put_together
@@ -24,15 +30,8 @@ from resultstore.formats.tree import put_together
 if TYPE_CHECKING:
     from resultstore._signing import Signer
 
-_CHANGED = "its bytes are not those that were written"
-_ANOTHER = "its bytes are whole, but of another value"
 _NEVER = (0, 0, 0), None
 _TEMPLATES = 256
-CHECKSUM_NBYTES = 16
-"""Of a row; its signature follows it."""
-_LARGE = 1 << 30
-_MOST_RATIO = 1 << 15
-"""Of zstd: a block of 128 KiB takes four bytes at least."""
 _CLOSELY_NBYTES = 1 << 24
 _SCALARS = frozenset({"none", "bool", "int", "float", "str"})
 
@@ -177,26 +176,26 @@ class Loader:
 
     def _read_inline(self, facts: PayloadFacts) -> Any:
         data = memoryview(facts.inline or b"")
-        _check_size(facts, len(data))
-        _check_memory(facts)
+        check_size(facts, len(data))
+        check_memory(facts)
         holder, view = format_named(facts.format).room(facts)
         if facts.codec is None:
             view[:] = data[facts.head_nbytes :]
-            _verify(facts, data[: facts.head_nbytes], holder, view)
+            verify(facts, data[: facts.head_nbytes], holder, view)
         else:
-            _verify_frame(facts, data)
+            verify_frame(facts, data)
             from resultstore.formats.compression import decompress
 
             decompress(data, facts, view)
-            _verify_value(facts, holder, view)
+            verify_value(facts, holder, view)
         return holder
 
     def _read_file(self, facts: PayloadFacts) -> Any:
         """Read a payload file; its checksum is verified at the first read, and again when it changed."""
         name = facts.file or ""
         with self._blobs.open(name) as file:
-            _check_size(facts, file.nbytes)
-            _check_memory(facts)
+            check_size(facts, file.nbytes)
+            check_memory(facts)
             is_checked = self._is_checked(name, file.signature)
             holder, view = format_named(facts.format).room(facts)
             body_hash = None
@@ -204,17 +203,17 @@ class Loader:
                 head = bytearray(facts.head_nbytes)
                 file.fill(memoryview(head), view)
                 if not is_checked:
-                    body_hash = _verify(facts, head, holder, view)
+                    body_hash = verify(facts, head, holder, view)
             else:
                 frame = bytearray(facts.nbytes)
                 file.fill(memoryview(frame))
                 if not is_checked:
-                    _verify_frame(facts, frame)
+                    verify_frame(facts, frame)
                 from resultstore.formats.compression import decompress
 
                 decompress(frame, facts, view)
                 if not is_checked:
-                    _verify_value(facts, holder, view)
+                    verify_value(facts, holder, view)
             if not is_checked:
                 self._checked[name] = file.signature, body_hash
         return holder
@@ -234,7 +233,7 @@ class Loader:
         mapped = again or self._blobs.map(name, copy_on_write=not shared)
         if mapped is None:
             return None
-        _check_size(facts, mapped.signature[1])
+        check_size(facts, mapped.signature[1])
         value = payload_format.map(mapped.mapping, facts, mapped.path, mmap_mode, mapped.beginning)
         signature, body_hash = self._checked.get(name, _NEVER)
         if signature != mapped.signature:
@@ -245,7 +244,7 @@ class Loader:
                 or payload_format.follows_bytes(value)
                 or not mapped.is_settled
             ):
-                body_hash = _verify_mapped(facts, mapped)
+                body_hash = verify_mapped(facts, mapped)
                 mapped = self._blobs.settle(name, mapped)
                 self._checked[name] = mapped.signature, body_hash
                 self._safe(payload_format, value)
@@ -257,7 +256,7 @@ class Loader:
     def _prove(self, facts: PayloadFacts, mapped: Mapped) -> bytes:
         """Verify a mapped payload that a function is about to be given; return the hash of its body."""
         try:
-            body_hash = _verify_mapped(facts, mapped)
+            body_hash = verify_mapped(facts, mapped)
         except DamagedError as error:
             self._put_aside(facts)
             raise DamagedError(f"payload {facts.file} in {self._place}: {error}") from error
@@ -352,79 +351,3 @@ def _scalar(row: CallRow) -> Any:
 
 def _is_pickled(leaves: Iterable[LeafFacts]) -> bool:
     return any(format_named(leaf.payload.format).runs_code for leaf in leaves)
-
-
-def row_checksum(key: bytes, row: CallRow, leaves: Iterable[LeafFacts], signer: Signer | None = None) -> bytes:
-    """Return the checksum, 16 bytes, that binds a call's result columns and leaves to its key.
-
-    With a signer its MAC, 16 bytes more, of all that a hit rests on: these, and when the call was computed. How the
-    bytes of a leaf are stored is not part of that: they are what the leaf's digest says, or they are not used.
-    """
-    text = f"{row.kind}|{row.integer}|{row.number!r}|{row.leaf_count}|{row.text}"
-    parts = [key, text.encode("utf-8", "surrogatepass")]
-    for leaf in leaves:
-        p = leaf.payload
-        facts = f"|{p.format}|{p.dtype}|{p.shape}|{p.order}|{leaf.writeable:d}|"
-        parts += (facts.encode("utf-8", "surrogatepass"), p.digest)
-    checksum = blake3(b"".join(parts)).digest(CHECKSUM_NBYTES)
-    if signer is None:
-        return checksum
-    columns = (row.state, row.kind, row.integer, row.number, row.leaf_count, row.text, float(row.created_at))
-    return checksum + signer.sign(b"call", key, *(repr(c).encode() for c in columns), *parts[2:])
-
-
-def _check_size(facts: PayloadFacts, nbytes: int) -> None:
-    if nbytes != facts.nbytes:
-        raise DamagedError(f"it has {nbytes} bytes instead of {facts.nbytes}")
-    if facts.head_nbytes < 0 or facts.raw_nbytes < 0:
-        raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes")
-    if facts.codec is not None and facts.raw_nbytes > _MOST_RATIO * nbytes:
-        raise DamagedError(f"its {nbytes} bytes cannot unpack to {facts.raw_nbytes}")
-    if facts.codec is None and facts.head_nbytes + facts.raw_nbytes != nbytes:
-        raise DamagedError(f"the index says {facts.head_nbytes} + {facts.raw_nbytes} bytes of {nbytes}")
-
-
-def _check_memory(facts: PayloadFacts) -> None:
-    """Raise MemoryError for what this machine cannot hold: asked for all the same, the system would kill us later."""
-    nbytes = facts.raw_nbytes
-    if nbytes <= _LARGE:
-        return
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # a system that does not say
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if nbytes > most > 0:
-            raise MemoryError(f"{nbytes} bytes are more than the {most} of this machine's memory")
-
-
-def _verify(facts: PayloadFacts, head: Buffer, holder: Any, view: memoryview) -> bytes:
-    """Raise DamagedError unless bytes are those that were written, and those of the value that the row names.
-
-    Return the hash of the body.
-    """
-    body_hash = hash_of(view)
-    if checksum(head, body_hash) != facts.checksum:
-        raise DamagedError(_CHANGED)
-    _verify_value(facts, holder, view, body_hash)
-    return body_hash
-
-
-def _verify_mapped(facts: PayloadFacts, mapped: Mapped) -> bytes:
-    """Raise DamagedError unless a mapped file holds what was written; return the hash of its body."""
-    payload_format = format_named(facts.format)
-    with memoryview(mapped.mapping) as data:
-        body_hash = hash_of(data[facts.head_nbytes :])
-        if checksum(data[: facts.head_nbytes], body_hash) != facts.checksum:
-            raise DamagedError(_CHANGED)
-    holder = payload_format.map(mapped.mapping, facts, mapped.path, "r", mapped.beginning)
-    if payload_format.digest(holder, body_hash) != facts.digest:
-        raise DamagedError(_ANOTHER)
-    return body_hash
-
-
-def _verify_frame(facts: PayloadFacts, frame: bytes | bytearray | memoryview) -> None:
-    if checksum(b"", hash_of(frame)) != facts.checksum:
-        raise DamagedError(_CHANGED)
-
-
-def _verify_value(facts: PayloadFacts, holder: Any, view: memoryview, body_hash: bytes | None = None) -> None:
-    if format_named(facts.format).digest(holder, body_hash or hash_of(view)) != facts.digest:
-        raise DamagedError(_ANOTHER)

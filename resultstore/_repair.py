@@ -24,9 +24,9 @@ from resultstore._index.findings import Found, FoundIndex, from_journal
 from resultstore._index.recent import CallRow
 from resultstore._index.salvage import Salvage
 from resultstore._journal import lines_that_count, records_at
-from resultstore._loading import CHECKSUM_NBYTES, row_checksum
 from resultstore._upkeep import fault_of, put_sums_right
 from resultstore._vault import Vault
+from resultstore._verifying import CHECKSUM_NBYTES, row_checksum
 
 T = TypeVar("T")
 _BATCH, _BATCH_NBYTES = 50, 1_000_000

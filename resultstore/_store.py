@@ -163,16 +163,9 @@ class Store(Asking, Housekeeping):
             "shared": shared,
         }
         defaults = make_call_options(
-            CallOptions(),
-            mmap_mode,
-            compression,
-            verbose,
-            check_hits=check_hits,
-            check_arguments=check_arguments,
-            min_seconds=min_seconds,
-            max_result_size=max_result_size,
-            single_flight=single_flight,
-        )
+            CallOptions(), mmap_mode, compression, verbose, check_hits=check_hits, check_arguments=check_arguments,
+            min_seconds=min_seconds, max_result_size=max_result_size, single_flight=single_flight,
+        )  # fmt: skip
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
         place = "." if location is None else location
         settings = make_settings(

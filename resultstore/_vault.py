@@ -27,7 +27,8 @@ from resultstore._identity.fingerprint import SCHEME
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow, Index
 from resultstore._journal import Journal
-from resultstore._keeping import Keeper, maps_any
+from resultstore._keeping import Keeper
+from resultstore._leaning import maps_any
 from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
 from resultstore._remains import Heal, Remains
@@ -68,29 +69,18 @@ class Vault(Dropping):
         self._armed = False
         self._trust = trust = Trust(settings, self.reporter)
         self._loader = Loader(
-            self.place,
-            self.index,
-            self.blobs,
-            trust.may_pickle,
-            trust.others_can_write,
-            settings.signer,
+            self.place, self.index, self.blobs, trust.may_pickle, trust.others_can_write, signer,
             verify_maps=settings.verify_maps,
-        )
+        )  # fmt: skip
         limit = settings.size_limit
         self.remains = Remains(self.place, self.index, self.blobs, self.journal)
         self.index.connections.before_create = self.remains.begin_anew
         self.index.connections.after_move += [self._accesses.forget, self._loader.forget_rows]
         self._heal = self._writing.heal = Heal(self.index, self.gate, self.reporter.warn)
         self._room = Room(
-            self.place,
-            limit,
-            self.index,
-            self.blobs,
-            self.journal,
-            self._accesses.write,
-            self._loader.dropped,
+            self.place, limit, self.index, self.blobs, self.journal, self._accesses.write, self._loader.dropped,
             self.remains,
-        )
+        )  # fmt: skip
         self._keeper = Keeper(
             self.place, limit, self.index, self.blobs, self.journal, self._room, self._loader, self._writing,
             self.reporter.warn, self._heal, is_durable=is_durable, signer=signer,

@@ -15,7 +15,7 @@ from resultstore._facts import PayloadFacts
 from resultstore._identity.encoding import digest
 from resultstore._index import hot
 from resultstore._index.index import CallRow, _leaf
-from resultstore._loading import row_checksum
+from resultstore._verifying import row_checksum
 from resultstore.formats.base import checksum, opaque_digest
 from resultstore.formats.registry import format_named
 

@@ -592,3 +592,45 @@ def test_lines_of_the_journal_are_struck(folder):
         table.forget(BIG)
         lines = (folder / "journal.jsonl").read_text().split()
         assert json.loads(lines[-1]) == {"gone": [table.key(BIG).hex()]}
+
+
+OTHER = """
+    import sys
+    from resultstore import Store
+    from tests import science
+    store = Store(sys.argv[1])
+    square, table = store.cache(science.square), store.cache(science.table)
+    print(square(2), float(table(5000).sum()), len(science.runs), flush=True)
+    for line in sys.stdin:
+        science.runs.clear()
+        store._vault._accesses._looked_at = 0.0
+        values = [square(2), square(2), square(2), square(int(line)), float(table(5000).sum())]
+        store.close()
+        print(*values[2:], len(science.runs), flush=True)
+"""
+
+
+def test_a_second_process_goes_on_when_the_store_is_removed(folder):
+    """A process that has the store open stores into the one that is made anew, and what it stores is found by others."""
+    fill(folder)
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(OTHER), str(folder)], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # fmt: skip
+        assert other.stdin is not None
+        assert other.stdout is not None
+        expected = str(float(table_of(BIG).sum()))
+        assert other.stdout.readline().split() == ["4", expected, "0"]
+        shutil.rmtree(folder)
+        with Store(folder) as store:
+            assert store.cache(science.square)(7) == 49
+        print(500, file=other.stdin, flush=True)
+        assert other.stdout.readline().split()[:3] == ["4", "250000", expected]
+        print(500, file=other.stdin, flush=True)
+        assert other.stdout.readline().split() == ["4", "250000", expected, "0"]
+        other.stdin.close()
+    science.runs.clear()
+    with Store(folder) as store:
+        square = store.cache(science.square)
+        assert (square(7), square(500), square(2)) == (49, 250_000, 4)
+        assert (store.cache(science.table)(BIG) == table_of(BIG)).all()
+        assert science.runs == []
+        assert store.verify() == []

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from resultstore import _lifetime
 from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
-from resultstore._index.told import told
+from resultstore._index.opened import told
 from resultstore._syncing import sync_folder
 from resultstore.errors import DamagedError, SchemaError
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resultstore._facts import STORED, CallFacts, FunctionFacts, LeafFacts, PayloadFacts, RunFacts
 from resultstore._index import changes, hot, making
 from resultstore._index.changes import Dropped, PayloadGone, Total
 from resultstore._index.connect import Connections
+from resultstore._index.inspecting import Inspecting, payload_of
 from resultstore._index.log import Log
 from resultstore._index.recent import CallRow, Recent
 from resultstore.eviction import LRU, Policy, Use
@@ -26,7 +27,7 @@ _CHECKPOINT_PAGES, _CHECKPOINT_PAGES_AT_LEAST = 256, 32
 _VACUUM_PAGES = 128
 
 
-class Index:
+class Index(Inspecting):
     """One store's index. Methods that change it need the write gate, which the caller holds.
 
     Raises sqlite3.Error as it comes: only the vault, which knows the call, can say what it means.
@@ -295,62 +296,11 @@ class Index:
     def _pragma(self, name: str) -> int:
         return int(self.connections.writer().execute(f"PRAGMA {name}").fetchone()[0])
 
-    # -- verifying
-
-    def check(self) -> list[str]:
-        """Return what SQLite finds wrong with the file, and rows that refer to none."""
-        rows = self.connections.query("PRAGMA integrity_check", {})
-        faults = [str(row[0]) for row in rows if row[0] != "ok"]
-        return faults + [
-            f"a row of {row[0]} refers to no {row[2]}" for row in self.connections.query("PRAGMA foreign_key_check", {})
-        ]
-
-    def payloads(self) -> Iterator[PayloadFacts]:
-        """Yield all payloads, inline bytes included, some at a time."""
-        after = 0
-        while rows := self.connections.query(hot.PAYLOADS, {"after": after}):
-            for row in rows:
-                yield _payload(row)
-            after = rows[-1][0]
-
-    def calls_of_payload(self, payload_id: int) -> list[int]:
-        """Return the calls whose results have this payload."""
-        return [row[0] for row in self.connections.query(hot.PAYLOAD_CALLS, {"payload_id": payload_id})]
-
-    def unused_payloads(self) -> list[int]:
-        """Return payloads that no result has."""
-        return [row[0] for row in self.connections.query(hot.UNUSED_PAYLOADS, {})]
-
-    def drop_payload(self, payload_id: int) -> None:
-        """Forget a payload that no result has."""
-        with self.connections.transaction() as connection:
-            connection.execute(hot.DROP_PAYLOAD, {"id": payload_id})
-
-    def count(self) -> tuple[int, int, int, int]:
-        """Count the sums again: file bytes, inline bytes, payloads, calls with files."""
-        rows = self.connections.query(hot.COUNT_PAYLOADS, {})
-        files, inline, payloads = rows[0]
-        return files, inline, payloads, len(self.file_keys())
-
-    def has_file(self, name: str) -> bool:
-        """Say whether a row names this payload file."""
-        return bool(self.connections.query(hot.FILE_PAYLOAD, {"file": name}))
-
     def drop_unused_versions(self) -> None:
         """Forget function versions that have no call left, and texts that no version has."""
         with self.connections.transaction() as connection:
             if connection.execute(hot.DROP_UNUSED_VERSIONS).rowcount:
                 connection.execute(hot.DROP_UNUSED_SOURCES)
-
-    def count_files(self, nbytes: int) -> None:
-        """Add to the sum of the bytes of payload files, for files that no row names."""
-        with self.connections.transaction() as connection:
-            connection.execute(hot.CHANGE_TOTAL, changes.NO_CHANGE | {"file_nbytes": nbytes})
-
-    def set_total(self, total: Total) -> None:
-        """Replace the sums."""
-        with self.connections.transaction() as connection:
-            connection.execute(hot.SET_TOTAL, vars(total))
 
     # -- the end
 
@@ -368,12 +318,5 @@ def _one_after_another(first: int, moments: Sequence[float]) -> Sequence[int]:
     return range(first, first + len(moments))
 
 
-def _payload(row: tuple[Any, ...]) -> PayloadFacts:
-    number, digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk = row
-    return PayloadFacts(
-        digest, checksum, name, nbytes, raw, head, dtype, shape, order, codec, file, inline, disk, number
-    )
-
-
 def _leaf(row: tuple[Any, ...]) -> LeafFacts:
-    return LeafFacts(row[0], row[1], _payload(row[3:]), bool(row[2]))
+    return LeafFacts(row[0], row[1], payload_of(row[3:]), bool(row[2]))

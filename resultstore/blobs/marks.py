@@ -12,9 +12,6 @@ import contextlib
 import functools
 import os
 import time
-import zlib
-
-from resultstore._environment import boot_id
 
 _SECOND_NS, _MICROSECOND_NS = 10**9, 10**3
 
@@ -22,8 +19,12 @@ _SECOND_NS, _MICROSECOND_NS = 10**9, 10**3
 @functools.cache
 def _mark() -> int | None:
     """Return the fraction of this boot, in ns; None where the system does not tell its boots apart."""
+    import binascii  # what a hit in memory needs not
+
+    from resultstore._environment import boot_id
+
     boot = boot_id()
-    return _MICROSECOND_NS * (1 + zlib.crc32(boot.encode()) % 999_999) if boot else None
+    return _MICROSECOND_NS * (1 + binascii.crc32(boot.encode()) % 999_999) if boot else None
 
 
 def mark(file: int | str | os.PathLike[str]) -> None:

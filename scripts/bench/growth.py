@@ -73,7 +73,7 @@ def call_all(cache: peers.Cache, start: int, stop: int) -> None:
 def copy_rows(cache: peers.Cache, start: int, stop: int) -> None:
     """Write copies of the rows of a real call under the keys, tokens and checksums of other calls."""
     from resultstore._identity.key import token
-    from resultstore._loading import row_checksum
+    from resultstore._verifying import row_checksum
 
     path = os.path.join(place_of(cache), "index.sqlite")
     with closing(sqlite3.connect(path)) as connection:
