@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
