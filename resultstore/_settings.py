@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +103,14 @@ class Settings(Data):
     """Every byte of a file is verified when it is first mapped."""
 
 
+def _may_be_directory(place: str) -> bool:
+    """Say whether a place is a directory, or the system cannot tell at this moment: then the first call finds out."""
+    try:
+        return stat.S_ISDIR(os.stat(place).st_mode)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ELOOP)  # a link that leads nowhere
+
+
 def make_settings(
     location: str | os.PathLike[str],
     size_limit: int | str | None,
@@ -120,7 +130,7 @@ def make_settings(
         raise OptionError("location", location, "write a path, or None to store nothing") from None
     if "\0" in place or not os.fsdecode(location):
         raise OptionError("location", location, "this cannot be a path")
-    if os.path.lexists(place) and not os.path.isdir(place):
+    if os.path.lexists(place) and not _may_be_directory(place):
         raise LocationError(f"{place} is a file: a store is a directory. Give another path, or move the file away.")
     if allow_pickle not in (None, True, False):
         raise OptionError("allow_pickle", allow_pickle, "write True, False, or None for the default")

@@ -38,7 +38,7 @@ def run_faults(environment: dict[str, str], *options: str) -> None:
 
 def test_faults_at_operations(environment):
     """Whatever fails, or kills, at an operation: right values, no error, and a store that is whole and goes on."""
-    run_faults(environment, "--short", "--work", CHEAP, "--fault", "kill,EN,ED,EI,EM,EA,ER,no locks,Ctrl")
+    run_faults(environment, "--short", "--work", CHEAP, "--fault", "kill,EN,ED,EI,EM,EA,ER,Ctrl")
 
 
 def test_a_new_store_under_faults(environment):
@@ -48,4 +48,9 @@ def test_a_new_store_under_faults(environment):
 
 def test_power_cuts(environment):
     """Whatever of a write a power cut leaves on the disk, nothing wrong is served."""
-    run_faults(environment, "--work", "mapped array", "--fault", "power cut", "--every", "7")
+    run_faults(environment, "--work", "mapped array", "--fault", "power cut", "--every", "11")
+
+
+def test_power_cuts_of_a_durable_store(environment):
+    """What a store with durability="full" had stored when a call returned is there afterwards."""
+    run_faults(environment, "--work", "durable", "--fault", "power cut", "--every", "41")

@@ -209,7 +209,7 @@ def test_a_mapped_hit_reads_nothing(store, monkeypatch):
     f = store.cache(science.slow_block, mmap_mode="r")
     f(1, 4_000_000)
     monkeypatch.setattr("resultstore._loading.Loader._read_file", lambda *args: pytest.fail("read"))
-    monkeypatch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("hashed"))
+    monkeypatch.setattr("resultstore._verifying.hash_of", lambda *args: pytest.fail("hashed"))
     assert f(1, 4_000_000)[-1] == 1
 
 
@@ -263,7 +263,7 @@ def test_a_file_from_before_the_last_boot_is_verified_once(open_store, folder, m
     os.utime(path, ns=(moment, moment))
     f = open_store().cache(science.slow_block, mmap_mode="r")
     assert (f(1) == 1).all()
-    monkeypatch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("verified again"))
+    monkeypatch.setattr("resultstore._verifying.hash_of", lambda *args: pytest.fail("verified again"))
     for cached in (f, open_store().cache(science.slow_block, mmap_mode="r")):
         assert is_mapped(cached(1))
 
@@ -385,7 +385,7 @@ def test_a_mapped_table_with_offsets_is_verified_once(open_store, folder, make):
     f = open_store(mmap_mode="r").cache(make)
     f()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("hashed again"))
+        patch.setattr("resultstore._verifying.hash_of", lambda *args: pytest.fail("hashed again"))
         f()
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 255
@@ -402,7 +402,7 @@ def test_a_mapped_table_of_numbers_is_not_read(open_store):
 
     open_store(mmap_mode="r").cache(numbers)()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("read"))
+        patch.setattr("resultstore._verifying.hash_of", lambda *args: pytest.fail("read"))
         assert open_store(mmap_mode="r").cache(numbers)().equals(numbers())
 
 

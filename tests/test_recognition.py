@@ -87,7 +87,7 @@ def test_a_chain_of_mapped_arrays_is_not_read(store, hashed):
     in_another_process(store)
     hashed.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resultstore._loading.hash_of", lambda *args: pytest.fail("read"))
+        patch.setattr("resultstore._verifying.hash_of", lambda *args: pytest.fail("read"))
         found = h(g(f(N), 1))
     assert np.array_equal(found, expected)
     assert hashed == []

@@ -224,6 +224,7 @@ _BURST = tuple(("number", x) for x in range(70))
 _ARRAYS = tuple(("array", x) for x in range(1, 7))
 _ROWS = tuple(("number", x) for x in range(20))
 _MAPPED = {name: {"mmap_mode": "r"} for name in ("array", "medium", "tree", "table")}
+_DURABLE = (("array", 1), ("small", 3), ("medium", 2), ("tree", 1))
 _OLD_ONES = (("number", 0), ("number", 1))
 
 
@@ -270,6 +271,7 @@ ALL = (
     Work("mapped table", _calling(("table", 1), ("table", 1)), _filled(*_OLD_ONES), (("table", 1),), kept=_MAPPED,
          stays=_OLD_ONES),
     Work("several files", _calling(("tree", 1), ("tree", 1)), _filled(*_OLD_ONES), (("tree", 1),), stays=_OLD_ONES),
+    Work("durable results", _calling(*_DURABLE), _filled(*_OLD_ONES), _DURABLE, {"durability": "full"}, stays=_OLD_ONES),
     Work("hits", _calling(*_ROWS, ("array", 1), ("tree", 1), ("array", 1)), _filled(*_ROWS, ("array", 1), ("tree", 1)),
          (*_ROWS, ("array", 1), ("tree", 1)), stays=(*_ROWS, ("array", 1), ("tree", 1))),
     Work("computed again", _recomputed, _filled(("array", 1), *_OLD_ONES), (("array", 1), ("number", 1)),
