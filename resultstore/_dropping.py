@@ -12,11 +12,12 @@ from resultstore._accesses import Accesses
 from resultstore._facts import FunctionFacts
 from resultstore._index.connect import told
 from resultstore._index.index import Dropped, Index
+from resultstore._index.opened import ERRORS
 from resultstore._keeping import Keeper
 from resultstore._remains import Remains
 from resultstore._room import Room
 from resultstore._writing import Writing
-from resultstore.errors import MissingError
+from resultstore.errors import BusyError, MissingError
 from resultstore.eviction import Use
 
 if TYPE_CHECKING:
@@ -48,6 +49,18 @@ class Dropping:
 
     def drop(self, call_ids: Iterable[int], *, keep_record: str | None = None) -> Dropped:
         """Drop calls, row first, then file. With ``keep_record``, a reason, only their payloads go."""
+        call_ids = list(call_ids)
+        try:
+            return self._drop(call_ids, keep_record)
+        except BusyError:
+            raise
+        except (OSError, *ERRORS):
+            with self._writing():
+                if not self._room.make_on_a_full_disk(call_ids):
+                    raise
+        return self._drop(call_ids, keep_record)
+
+    def _drop(self, call_ids: list[int], keep_record: str | None) -> Dropped:
         with self.changing():
             dropped = self.index.drop(call_ids, keep_record=keep_record)
             self._room.settle(dropped)
@@ -55,10 +68,24 @@ class Dropping:
 
     def evict(self, choose: Callable[[], list[Use]], reason: str) -> int:
         """Drop the results that are chosen, which nobody pins or hits meanwhile; return how many went."""
-        with self.choosing():
-            chosen = choose()
-            dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
-            self._room.settle(dropped)
+        chosen: list[Use] | None = None
+        try:
+            with self.choosing():
+                chosen = choose()
+                return self._evict(chosen, reason)
+        except BusyError:
+            raise
+        except (OSError, *ERRORS):
+            with self._writing():
+                chosen = choose() if chosen is None else chosen
+                if not self._room.make_on_a_full_disk(use.id for use in chosen):
+                    raise
+        with self.changing():
+            return self._evict(chosen, reason)
+
+    def _evict(self, chosen: list[Use], reason: str) -> int:
+        dropped = self.index.evict(chosen, reason) if chosen else Dropped([])
+        self._room.settle(dropped)
         return dropped.calls
 
     @contextlib.contextmanager

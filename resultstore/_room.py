@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -27,6 +28,8 @@ _BACKUP_S = 7 * 86400.0
 """Copies that upgrades have made stay for so long, whatever room they take."""
 _SWEEP_EVERY_S = 3600.0
 _FOLDERS_NBYTES = 20 * 4096
+_NEEDED_NBYTES = 1_000_000
+"""On a disk with less than this SQLite may have no room for its log."""
 
 
 class Room:
@@ -210,7 +213,26 @@ class Room:
         if dropped.keys:
             with contextlib.suppress(OSError):
                 self._journal.strike(dropped.keys)
-        for name in dropped.files:
+        self._delete(dropped.files)
+
+    def make_on_a_full_disk(self, call_ids: Iterable[int]) -> bool:
+        """Delete the files of results that are to go, before their rows; say whether that can have helped.
+
+        SQLite needs some 128 KiB for its log before it can drop a row. A crash in between leaves rows without files,
+        which are misses; a disk that nothing can be removed from would be worse.
+        """
+        try:
+            found = os.statvfs(self._place)
+            if found.f_bavail * found.f_frsize >= _NEEDED_NBYTES:
+                return False
+        except (AttributeError, OSError):  # Windows does not tell
+            return False
+        files = self._index.queue.files_of(call_ids)
+        self._delete(files)
+        return bool(files)
+
+    def _delete(self, files: Iterable[str]) -> None:
+        for name in files:
             self._forget_file(name)
             with contextlib.suppress(OSError):  # what stays is an orphan, which verify finds
                 self._blobs.delete(name)

@@ -243,6 +243,12 @@ UNUSED_AMONG = (
     "payload WHERE payload.id IN (SELECT anon_1.value FROM json_each(:ids) AS anon_1) AND NOT (EXISTS "
     "(SELECT * FROM result_leaf WHERE result_leaf.payload_id = payload.id))"
 )
+FILES_OF_CALLS = (
+    "SELECT payload.file FROM payload WHERE payload.file IS NOT NULL AND payload.id IN (SELECT "
+    "result_leaf.payload_id FROM result_leaf WHERE result_leaf.call_id IN (SELECT anon_1.value FROM "
+    "json_each(:ids) AS anon_1)) AND NOT (EXISTS (SELECT * FROM result_leaf WHERE result_leaf.payload_id "
+    "= payload.id AND (result_leaf.call_id NOT IN (SELECT anon_2.value FROM json_each(:ids) AS anon_2))))"
+)
 FREED_BY = (
     "SELECT coalesce(sum(payload.disk_nbytes + coalesce(length(payload.inline), 0)), 0) AS coalesce_1 "
     "FROM payload WHERE payload.id IN (SELECT result_leaf.payload_id FROM result_leaf WHERE "

@@ -105,6 +105,12 @@ class Queue:
         with self._connections.transaction() as connection:
             connection.execute(hot.CHANGE_FUNCTION, change)
 
+    def files_of(self, call_ids: Iterable[int]) -> list[str]:
+        """Return the payload files that only these calls have."""
+        import json
+
+        return [row[0] for row in self._connections.query(hot.FILES_OF_CALLS, {"ids": json.dumps(list(call_ids))})]
+
     def freed_by(self, call_ids: list[int]) -> int:
         """Return the disk bytes of the payloads that only these calls have."""
         import json

@@ -282,6 +282,11 @@ STATEMENTS: dict[str, Any] = {
     "UNUSED_AMONG": select(payload.c.id, payload.c.file, payload.c.disk_nbytes, func.length(payload.c.inline)).where(
         _among(payload.c.id), ~exists().where(result_leaf.c.payload_id == payload.c.id)
     ),
+    "FILES_OF_CALLS": select(payload.c.file).where(
+        payload.c.file.is_not(None),
+        payload.c.id.in_(select(result_leaf.c.payload_id).where(_among(result_leaf.c.call_id))),
+        ~exists().where(result_leaf.c.payload_id == payload.c.id, ~_among(result_leaf.c.call_id)),
+    ),
     "FREED_BY": select(
         func.coalesce(func.sum(payload.c.disk_nbytes + func.coalesce(func.length(payload.c.inline), literal(0))), 0)
     ).where(
