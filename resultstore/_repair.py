@@ -59,9 +59,9 @@ class Repair:
     results: int = 0
     """Calls whose results are back."""
     records: int = 0
-    """Calls that are on record again without a result: it was evicted before, or its payload is damaged or gone."""
+    """Calls that are on record again without a result, which was evicted before, is damaged, or is gone."""
     known: int = 0
-    """Calls that were found and passed over: the store has them already, computed then or later."""
+    """Calls that were found and passed over, for the store has them already, computed then or later."""
     unreadable: int = 0
     """Places of an index that could not be read, and calls that are not as they were written."""
     files: tuple[str, ...] = ()

@@ -75,7 +75,7 @@ class Stats:
     sqlite_version: str = sqlite3.sqlite_version
     """The version of the SQLite library that this process uses."""
     journal: str = ""
-    """What SQLite keeps beside the index: ``"wal"``, a write-ahead log, or ``"delete"``, a rollback journal."""
+    """How SQLite keeps the index whole, by a write-ahead log (``"wal"``) or a rollback journal (``"delete"``)."""
 
 
 @dataclass(frozen=True)
