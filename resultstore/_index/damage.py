@@ -48,6 +48,8 @@ def look(connect: Callable[[str], sqlite3.Connection], path: str, told: BaseExce
         return None
     try:
         with contextlib.closing(connect("ro")) as connection:
+            if connection.execute(making.STRANGE).fetchone() is not None:
+                return None  # whoever wants to use it is told
             deadline = time.monotonic() + _LOOK_S
             if told is not None:
                 connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _LOOK_STEPS)
@@ -68,8 +70,6 @@ def look(connect: Callable[[str], sqlite3.Connection], path: str, told: BaseExce
 
 def _faults(connection: sqlite3.Connection) -> str | None:
     """Return what is wrong with an index that can be opened, or None."""
-    if connection.execute(making.STRANGE).fetchone() is not None:
-        return None  # whoever wants to use it is told
     found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
