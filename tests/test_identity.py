@@ -111,6 +111,26 @@ def test_long_chains_are_no_trouble():
     assert graph_digest(nodes[0], lambda n: n.local) != graph_digest(nodes[1], lambda n: n.local)
 
 
+def test_functions_of_one_name_in_a_set_have_no_order():
+    """A set of functions that share a name has one fingerprint, wherever in memory they lie; another set has another."""
+
+    def made(k):
+        return lambda x: x + k
+
+    def user(functions):
+        return lambda x: sum(f(x) for f in functions)
+
+    kept, seen, orders = [], set(), set()
+    for _ in range(200):
+        functions = {made(1), made(2)}
+        kept += [functions, *(object() for _ in range(len(kept) % 7))]
+        orders.add(tuple(f(0) for f in functions))
+        seen.add(Fingerprint(user(functions)).value())
+    assert orders == {(1, 2), (2, 1)}
+    assert len(seen) == 1
+    assert Fingerprint(user({made(1), made(3)})).value() not in seen
+
+
 def test_recursion_entered_from_either_end_is_the_same():
     """Two functions that call each other each have one fingerprint, whichever was looked at first."""
     source = """

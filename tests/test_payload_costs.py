@@ -48,11 +48,11 @@ def calls(monkeypatch):
 @pytest.fixture
 def hashed(monkeypatch):
     """Return the sizes of what is hashed to be verified."""
-    from resultstore import _loading
+    from resultstore import _verifying
 
     sizes = []
-    real = _loading.hash_of
-    monkeypatch.setattr(_loading, "hash_of", lambda data: sizes.append(len(data)) or real(data))
+    real = _verifying.hash_of
+    monkeypatch.setattr(_verifying, "hash_of", lambda data: sizes.append(len(data)) or real(data))
     return sizes
 
 

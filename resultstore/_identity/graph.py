@@ -56,10 +56,18 @@ def graph_digest(root: Node, local: Callable[[Node], bytes]) -> bytes:
 
 def _hash(head: bytes, own: bytes, edges: list[tuple[str, Node]], digest_of: Callable[[Node], bytes]) -> bytes:
     parts = [head, length(len(own)), own, length(len(edges))]
-    for label, child in edges:
+    found = [(label, digest_of(child)) for label, child in edges]
+    if any(label.startswith("{") for label, _ in found):
+        # Elements of a set that share a name are numbered in the order of their addresses, which says nothing.
+        found = sorted((label.rpartition(" ")[0] if _is_numbered(label) else label, d) for label, d in found)
+    for label, digest in found:
         parts.append(encode(label))
-        parts.append(digest_of(child))
+        parts.append(digest)
     return blake3(b"".join(parts)).digest()
+
+
+def _is_numbered(label: str) -> bool:
+    return label.startswith("{") and not label.endswith("}")
 
 
 def _cycle_digests(
