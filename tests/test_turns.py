@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -290,3 +291,23 @@ def read(number, path):
     """Return what a file says."""
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+def test_a_fork_waits_for_the_imports_of_other_threads(store, folder, monkeypatch):
+    """A child that is forked while another thread imports a module can import it: it would wait for ever for the thread."""
+    folder.parent.joinpath("imported_slowly.py").write_text("import time\ntime.sleep(0.3)\n")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    thread = threading.Thread(target=__import__, args=("imported_slowly",))
+    thread.start()
+    while "imported_slowly" not in sys.modules:
+        time.sleep(0.001)
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(5)  # ends a child that hangs
+            __import__("imported_slowly")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
