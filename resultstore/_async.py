@@ -107,19 +107,26 @@ class AsyncCachedFunction(CachedFunction[P, R_co]):
             found = self._found_since(vault, call, args, kwargs, row)
             if found is not None:
                 return found
-            outcome = await self._compute_awaited(vault, call, args, kwargs, row is not None)
+            outcome = await self._compute_awaited(vault, call, args, kwargs, row is not None, turn.has_waited)
             turn.stored = outcome.stored
             return outcome
         finally:
-            turn.end()
+            try:
+                turn.end()
+            except BaseException:
+                turn.end()
+                raise
 
-    async def _compute_awaited(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool) -> Outcome:
+    async def _compute_awaited(
+        self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool, has_waited: bool = False
+    ) -> Outcome:
+        asked = call[4]
         try:
-            call, arguments = self._ready(vault, call)
+            call, arguments = self._ready(vault, self._keyed(args, kwargs) or call if has_waited else call)
         except Exception as error:
             return Outcome(await self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         computed, result = await self._computed_awaited(call, args, kwargs, arguments)
-        return self._kept(vault, call, computed, result, replaces)
+        return self._kept(vault, call, computed, result, replaces, asked)
 
     async def _computed_awaited(
         self, call: Keyed, args: Any, kwargs: Any, arguments: tuple[ArgumentFacts, ...]

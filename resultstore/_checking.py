@@ -83,7 +83,8 @@ def checking() -> Iterator[None]:
     try:
         yield
     finally:
-        _checking.reset(token)
+        with contextlib.suppress(ValueError):  # a coroutine that nobody awaits is closed in whatever context
+            _checking.reset(token)
 
 
 def tell_raised(vault: Vault, function: str, arguments: tuple[ArgumentFacts, ...], error: Exception) -> None:

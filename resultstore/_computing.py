@@ -112,11 +112,15 @@ class Computing:
             found = self._found_since(vault, call, args, kwargs, row)
             if found is not None:
                 return found
-            outcome = self._compute(vault, call, args, kwargs, row is not None)
+            outcome = self._compute(vault, call, args, kwargs, row is not None, turn.has_waited)
             turn.stored = outcome.stored
             return outcome
         finally:
-            turn.end()
+            try:  # not inside of `end`, which an interrupt may keep from beginning
+                turn.end()
+            except BaseException:
+                turn.end()
+                raise
 
     def _found_since(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, row: CallRow | None) -> Outcome | None:
         """Return what was stored between the look at the index and the turn, or None."""
@@ -138,10 +142,13 @@ class Computing:
         logger.debug("hit %s, computed meanwhile", self.name)
         return Outcome(value, stored=True, metadata={})
 
-    def _compute(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool) -> Outcome:
+    def _compute(
+        self, vault: Vault, call: Keyed, args: Any, kwargs: Any, replaces: bool, has_waited: bool = False
+    ) -> Outcome:
         """Run the function and keep its result, at once if it takes the place of one that is stored."""
+        asked = call[4]
         try:
-            call, arguments = self._ready(vault, call)
+            call, arguments = self._ready(vault, self._keyed(args, kwargs) or call if has_waited else call)
         except Exception as error:
             return Outcome(self._call_uncached(vault.reporter, error, args, kwargs), stored=False, metadata={})
         # As `_computed`, without its frames: a recursive function would reach the recursion limit the sooner.
@@ -150,7 +157,7 @@ class Computing:
         with Run(self._identity, self._options.cache_errors) as run:
             result = self._func(*args, **kwargs)
             run.result = result if self._options.iterators is None else listed(result)
-        return self._kept(vault, call, self._facts_of(call, facts, arguments, run), run.result, replaces)
+        return self._kept(vault, call, self._facts_of(call, facts, arguments, run), run.result, replaces, asked)
 
     def _ready(self, vault: Vault, call: Keyed) -> tuple[Keyed, tuple[ArgumentFacts, ...]]:
         """Return a proven call and the facts of its arguments, before the function can change them."""
@@ -159,13 +166,17 @@ class Computing:
         self._function_facts(call[3])
         return call, arguments
 
-    def _kept(self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool) -> Outcome:
+    def _kept(
+        self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool, asked: bytes
+    ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
         if self._identity.has_moved(call[3]):
             vault.refuse_moved(computed)
             value, stored = result, False
         else:
-            value, stored = vault.keep(computed, result, self._options, at_once=replaces)
+            as_asked = call[4] == asked  # what has changed meanwhile makes another call
+            value, stored = vault.keep(computed, result, self._options, at_once=replaces or not as_asked)
+            stored &= as_asked
         self._progress.called(computed.duration)
         if self._options.check_arguments:
             from resultstore._checking import tell_changed

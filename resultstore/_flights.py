@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
 
-from resultstore import _lifetime
+from resultstore import _lifetime, _standing
 from resultstore._locks import KeyLocks
 from resultstore._waiting import Waiting
 
@@ -49,6 +49,8 @@ class Flights:
         self.locks.renew()
         self.running: dict[bytes, Turn] = {}
         self._landing: set[bytes] = set()
+        self.overdue: set[bytes] = set()
+        """Keys that are free but for their locks: at the recursion limit nothing can be called."""
 
     def turn(self, key: bytes) -> Turn:
         """Return a turn at a key, which `Turn.begin` may get."""
@@ -59,9 +61,13 @@ class Flights:
         if key in self._waiting:
             self._landing.add(key)
             if key in self._waiting:
+                self.overdue.discard(key)
                 return
             self._landing.discard(key)
-        self.locks.unlock(key)
+        for late in tuple(self.overdue):
+            if late == key or late not in self.running:
+                self.locks.unlock(late)
+            self.overdue.discard(late)
 
     def _landed(self, keys: Iterable[bytes]) -> None:
         for key in self._landing.intersection(keys):
@@ -79,8 +85,8 @@ class Turn:
     """One caller's turn at computing a key."""
 
     __slots__ = (
-        "_alone", "_before", "_blocked_on", "_flights", "_fruitless", "_is_locked", "_key", "_other", "_thread",
-        "_waiters", "is_over", "stored",
+        "_alone", "_before", "_blocked_on", "_flights", "_fruitless", "_has_marked", "_is_locked", "_key", "_other",
+        "_thread", "_waiters", "has_waited", "is_over", "stored",
     )  # fmt: skip
 
     def __init__(self, flights: Flights, key: bytes) -> None:
@@ -91,8 +97,9 @@ class Turn:
         self._other: Turn | None = None
         self._blocked_on: dict[Turn, None] = {}
         self._waiters: list[threading.Event] = []
-        self._alone = self._is_locked = False
+        self._alone = self._is_locked = self._has_marked = False
         self._fruitless = 0
+        self.has_waited = False
         self.is_over = False
         self.stored: bool | None = None
         """Whether a result came of it that others find; None while that is not known."""
@@ -107,10 +114,11 @@ class Turn:
                 self._other = other
                 return False
             self._other = None
+            self._is_locked = True  # an interrupt, before the answer is known, must not leave it locked
             locked = self._flights.locks.try_lock(self._key)
+            self._is_locked = locked is True
             if locked is False:
                 return False
-            self._is_locked = locked is True
         self._before = around
         _turns.set((*around, self))
         return True
@@ -131,11 +139,12 @@ class Turn:
         around = tuple(turn for turn in _turns.get() if not turn.is_over)
         if other is not None and event is not None:
             other._waiters.append(event)
-        for turn in around:
-            turn._block(other)
         waited_for = _Waited(self, around, as_thread=event is not None)
         began = time.monotonic()
+        self.has_waited = True
         try:
+            for turn in around:
+                turn._block(other)
             while not (other.is_over if other is not None else self._flights.locks.is_free(self._key)):
                 waited_s = time.monotonic() - began
                 if waited_for.may_last_for_ever(waited_s):
@@ -150,6 +159,7 @@ class Turn:
 
     def _block(self, other: Turn | None) -> None:
         if not self._blocked_on and self._is_locked:
+            self._has_marked = True
             self._flights.locks.mark(self._key)
         self._blocked_on[other or self] = None
 
@@ -158,38 +168,40 @@ class Turn:
         if not self._blocked_on and self._is_locked:
             self._flights.locks.unmark(self._key)
 
-    def waits_for(self, turns: tuple[Turn, ...]) -> bool:
-        """Say whether the turn, directly or through others, waits for one of these."""
+    def ahead(self) -> set[Turn]:
+        """Return the turn itself and those that it waits for, directly or through others."""
         seen: set[Turn] = set()
         ahead = [self]
         while ahead:
             turn = ahead.pop()
-            if turn in turns:
-                return True
             if turn not in seen:
                 seen.add(turn)
                 ahead += list(turn._blocked_on)
-        return False
+        return seen
 
     def end(self) -> None:
-        """Let others have the turn, whatever has become of it."""
-        try:
-            self._end()
-        except BaseException:  # an interrupt at this very moment must not leave the key taken
-            self._end()
-            raise
-
-    def _end(self) -> None:
-        flights = self._flights
-        if self._before is not None:
+        """Let others have the turn, whatever has become of it. After an interrupt it is to be called again."""
+        # As few calls as can be: the recursion limit may be near.
+        flights, key = self._flights, self._key
+        # Another context is left as it is: the collector closes a coroutine wherever it happens to run.
+        if self._before is not None and _turns.get()[-1:] == (self,):
             _turns.set(self._before)
-        if self._is_locked and not self.is_over and flights.running.get(self._key) is self:
-            flights.release(self._key)
-        self.is_over = True
-        if flights.running.get(self._key) is self:
-            flights.running.pop(self._key, None)
-        for event in self._waiters:
-            event.set()
+        try:
+            if flights.running.get(key) is self:
+                if self._is_locked and not self.is_over:
+                    flights.overdue.add(key)
+                    flights.release(key)
+                    if self._has_marked:  # an interrupted wait may have left it
+                        flights.locks.unmark(key)
+                self.is_over = True
+                flights.running.pop(key, None)
+            self.is_over = True
+            for event in self._waiters:
+                event.set()
+        except RecursionError:  # who waits finds out at the next nap, and a turn further up frees the lock
+            self.is_over = True
+            if flights.running.get(key) is self:
+                flights.running.pop(key, None)
 
 
 class _Waited:
@@ -203,6 +215,7 @@ class _Waited:
             _runs_a_loop() or threading.current_thread() is not threading.main_thread()
         )
         self._looked_s = -_FAMILY_S
+        self._peeked_s = 0.0
         self._stuck_since: float | None = None
 
     def may_last_for_ever(self, waited_s: float) -> bool:
@@ -210,11 +223,19 @@ class _Waited:
         other, around = self._turn._other, self._around
         if other is None:
             return self._waits_for_family(waited_s) or self._is_stuck(waited_s)
-        if around and other.waits_for(around):
+        ahead = other.ahead()
+        if not ahead.isdisjoint(around):
             return True
         if other._thread == threading.get_ident():
             return self._as_thread  # it cannot go on meanwhile
-        return self._may_be_joined and waited_s > _THREADS_S and _waits_for_threads(other._thread)
+        if waited_s - self._peeked_s < _THREADS_S:
+            return False
+        self._peeked_s = waited_s
+        threads = {turn._thread for turn in ahead if not turn._blocked_on}
+        return any(
+            (self._may_be_joined and _standing.waits_for_threads(thread)) or _standing.needs_lock_of_ours(thread)
+            for thread in threads
+        )
 
     def _waits_for_family(self, waited_s: float) -> bool:
         """Say whether the process that computes is one that this one descends from, and works for perhaps."""
@@ -237,13 +258,6 @@ class _Waited:
 def _runs_a_loop() -> bool:
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None
-
-
-def _waits_for_threads(thread: int) -> bool:
-    """Say whether a thread stands still until another one is done: in a join, a queue, a future's result."""
-    frame = sys._current_frames().get(thread)
-    name = "" if frame is None else frame.f_globals.get("__name__", "")
-    return name in ("threading", "queue") or name.startswith("joblib.")
 
 
 def _ancestors() -> Iterator[int]:

@@ -279,7 +279,9 @@ class Keeper:
     def _write_all(self, calls: Sequence[CallFacts]) -> None:
         nbytes = sum(map(row_nbytes, calls))
         self._room.demand(nbytes, nbytes)
-        self._room.settle(self._index.add(calls, _describe_run, self._loader.stands, journalled=False))
+        # While they waited another process may have computed one anew, for good reason: that is the later one.
+        dropped = self._index.add(calls, _describe_run, self._loader.stands, journalled=False, give_way=True)
+        self._room.settle(dropped)
 
     def restore(self, found: list[Found]) -> list[Found]:
         """Write calls that were lost, the journal first; return those that were not there. The gate is held."""

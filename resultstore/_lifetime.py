@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
+import time
 import weakref
 from typing import Protocol
 
 _FORK_WAIT_S = 10.0
 _FORK_TRIES = 100
+_IMPORT_WAIT_S, _IMPORT_PAUSE_S = 1.0, 0.0005
 _held = False
 is_over = False
 """Whether the process has begun to end: nobody will write what waits from now on."""
@@ -80,9 +83,28 @@ def _before_fork() -> None:
         _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
         known = {id(living) for living, _ in _paused}
         if not _held or all(id(living) in known for living in list(_living)):
+            _wait_for_imports()
             return
         opening.release()  # one has come meanwhile
         _held = False
+
+
+def _wait_for_imports() -> None:
+    """Wait until no other thread imports: the child would find a module's lock taken for ever, perhaps inside a gate.
+
+    What our calls need is imported where it is first needed, so that it is our threads that may be at it.
+    """
+    if not _living:
+        return
+    deadline = time.monotonic() + _IMPORT_WAIT_S
+    while _others_import() and time.monotonic() < deadline:
+        time.sleep(_IMPORT_PAUSE_S)
+
+
+def _others_import() -> bool:
+    locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
+    owners = {getattr(ref(), "owner", None) for ref in list(locks.values())}
+    return bool(owners - {None, threading.get_ident()})
 
 
 def _after_fork_in_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextvars import ContextVar
 
 _children: ContextVar[list[tuple[str, bytes]] | None] = ContextVar("resultstore_children", default=None)
@@ -18,7 +19,8 @@ class Running:
         return mine
 
     def __exit__(self, *ended: object) -> None:
-        _children.reset(self._token)
+        with contextlib.suppress(ValueError):  # a coroutine that nobody awaits is closed in whatever context
+            _children.reset(self._token)
 
 
 def note(place: str, key: bytes) -> None:

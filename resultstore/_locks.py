@@ -62,7 +62,13 @@ class Gate:
             If the lock file cannot be made.
         """
         deadline = time.monotonic() + wait_s
-        if not self._thread_lock.acquire(timeout=max(wait_s, 0)):
+        try:
+            is_ours = self._thread_lock.acquire(timeout=max(wait_s, 0))
+        except BaseException:  # an interrupt may come after it was taken: other threads must not wait for that
+            if self._depth == 0:
+                self._release_rest()
+            raise
+        if not is_ours:
             raise BusyError(f"another thread kept the write gate {self._path} for over {wait_s:g} s")
         try:
             self._depth += 1

@@ -135,7 +135,10 @@ class _Bringing:
             self._write(found.computations(), _each(restore.add_computation))
             self._write(found.nestings(), _each(restore.add_nesting))
             with self._vault.changing(), self._vault.index.connections.transaction() as connection:
-                restore.add_counters(connection, self._name, list(found.counters()))
+                if _is_file(
+                    self._path
+                ):  # else another process, which repairs as well, has counted them and put it away
+                    restore.add_counters(connection, self._name, list(found.counters()))
         finally:
             salvage.close()
         self._counts["unreadable"] += salvage.unreadable

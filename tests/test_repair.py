@@ -634,3 +634,26 @@ def test_a_second_process_goes_on_when_the_store_is_removed(folder):
         assert (store.cache(science.table)(BIG) == table_of(BIG)).all()
         assert science.runs == []
         assert store.verify() == []
+
+
+def test_two_repairs_at_once_count_once(folder, monkeypatch):
+    """What functions had counted is added once, though another process repairs the same index meanwhile."""
+    from resultstore import _repair
+
+    fill(folder)
+    with Store(folder) as store:
+        counted = store.stats().misses
+        with store._vault.gate.held(10):
+            store._vault.index.connections.put_aside()
+        admit = _repair._Bringing._admit
+
+        def after_another(bringing):
+            monkeypatch.setattr(_repair._Bringing, "_admit", admit)
+            with Store(folder) as other:
+                assert other.repair().results > 0
+            admit(bringing)
+
+        monkeypatch.setattr(_repair._Bringing, "_admit", after_another)
+        assert store.repair().files == ()
+        assert store.stats().misses == counted
+    check(folder)

@@ -95,8 +95,11 @@ class Additions:
         self._places = iter(places)
         self._change["access_sequence"] += places[-1] + 1 - self._first
 
-    def add(self, call: CallFacts, *, journalled: bool) -> None:
-        """Write a call; what it has computed before becomes a past computation."""
+    def add(self, call: CallFacts, *, journalled: bool, gives_way: bool = False) -> None:
+        """Write a call; what it has computed before becomes a past computation.
+
+        One that gives way is only counted where a result is stored meanwhile.
+        """
         connection, change, facts = self._connection, self._change, call.function
         name = (facts.name, facts.fingerprint, facts.code)
         ids = self._versions.get(name)
@@ -129,10 +132,12 @@ class Additions:
         if gained is None:
             gained = self._gained[function_id] = {"id": function_id, "misses": 0, "stored": 0, "nbytes": 0}
         gained["misses"] += 1
+        added = connection.execute(hot.ADD_CALL, row)
+        if gives_way and not added.rowcount and self._is_stored(call.key):
+            return
         gained["stored"] += stored
         gained["nbytes"] += row["nbytes"]
         change["journal_lines"] += journalled
-        added = connection.execute(hot.ADD_CALL, row)
         old_payloads: list[_OldPayload] = []
         if added.rowcount:
             call_id = added.lastrowid or 0
@@ -160,6 +165,9 @@ class Additions:
         for key in call.children:
             if key != call.key:
                 connection.execute(hot.ADD_NESTING, {"parent_id": call_id, "child_key": key})
+
+    def _is_stored(self, key: bytes) -> bool:
+        return bool(self._connection.execute(hot.FIND_CALL, {"key": key}).fetchone()[2] == STORED)
 
     def _replace(self, row: dict[str, Any], gained: dict[str, int]) -> tuple[int, list[_OldPayload]]:
         """Change the row of a call that is known already; return its number and the payloads that it had."""

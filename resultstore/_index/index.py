@@ -189,8 +189,11 @@ class Index(Inspecting):
         stands: Callable[[PayloadFacts], bool],
         *,
         journalled: bool,
+        give_way: bool = False,
     ) -> Dropped:
         """Write calls in one transaction; return what they made superfluous.
+
+        Calls that give way leave what is stored meanwhile as it is.
 
         Raises
         ------
@@ -211,7 +214,7 @@ class Index(Inspecting):
             additions = changes.Additions(connection, run_id, stands)
             additions.place(self.place, calls)
             for call in calls:
-                additions.add(call, journalled=journalled)
+                additions.add(call, journalled=journalled, gives_way=give_way)
             if self._signed is not None:
                 self._signed.sign_versions(connection, [call.function for call in calls])
             additions.finish()
