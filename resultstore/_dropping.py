@@ -157,7 +157,7 @@ class Dropping:
 
     def forget_remains(self) -> None:
         """Delete what a lost index has left: all calls are removed."""
-        with self.changing():
+        with told(self.index.connections.path), self.changing():
             self.remains.clear()
 
     def tidy(self) -> None:
