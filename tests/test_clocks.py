@@ -7,6 +7,8 @@ import pytest
 from tests.faults import shim
 from tests.test_full_disks import run
 
+pytestmark = pytest.mark.versionless
+
 CODE = """
 from tests.faults.shim import Shim
 shim = Shim()

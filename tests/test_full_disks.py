@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.versionless
 ROOT = Path(__file__).parent.parent
 HEAD = """
 import errno, os, resource, sys, warnings
