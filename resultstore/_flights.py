@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
 
-from resultstore import _lifetime, _standing
+from resultstore import _lifetime
 from resultstore._locks import KeyLocks
 from resultstore._waiting import Waiting
 
@@ -231,6 +231,8 @@ class _Waited:
         if waited_s - self._peeked_s < _THREADS_S:
             return False
         self._peeked_s = waited_s
+        from resultstore import _standing  # hardly anybody waits for so long
+
         threads = {turn._thread for turn in ahead if not turn._blocked_on}
         return any(
             (self._may_be_joined and _standing.waits_for_threads(thread)) or _standing.needs_lock_of_ours(thread)

@@ -218,7 +218,10 @@ def as_nobody(path: Path) -> list[str]:
     for above in (path, *path.parents):
         if above != Path("/") and not above.stat().st_mode & 1:
             above.chmod(above.stat().st_mode | 0o755)
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if subprocess.run([*wrapper, sys.executable, "-c", ""], check=False, capture_output=True).returncode != 0:
+        pytest.skip("somebody else may not run this Python")
+    return wrapper
 
 
 @pytest.mark.parametrize("what", ["directory", "index", "all"])
