@@ -36,17 +36,7 @@ class Outcome(Data):
 class Run:
     """One run of a function, which goes on inside: what it gave, when, how long it took, and whom it called."""
 
-    __slots__ = (
-        "_errors",
-        "_identity",
-        "_lineage",
-        "_started",
-        "_watch",
-        "children",
-        "created_at",
-        "duration",
-        "result",
-    )
+    __slots__ = ("_errors", "_lineage", "_started", "_watch", "children", "created_at", "duration", "result")
 
     def __init__(self, identity: Identity, errors: tuple[type[BaseException], ...]) -> None:
         self._watch = identity.running()
@@ -254,7 +244,6 @@ class Computing:
             self._identity.options.on_mutable == "strict" and not error.where.startswith("argument")
         ):
             raise error
-        remedy = ""
         if not error.where.startswith("argument"):
             remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
         else:

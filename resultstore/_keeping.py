@@ -201,7 +201,8 @@ class Keeper:
                 self._room.demand(inline, nbytes, besides=tickets.values())
                 if options.size_limit is not None:
                     self._room.make_for(computed.function.name, options.size_limit, nbytes)
-                if tickets:
+                in_files = any(p.inline is None for p in payloads)
+                if in_files:
                     self._index.begin()  # a new one counts the files that lie there, and begins a new journal
                 for i, ticket in list(tickets.items()):
                     name = new_name(payloads[i].digest, packed[i].suffix)
@@ -211,9 +212,7 @@ class Keeper:
                     self._loader.written(name, state.signature, packed[i].body_hash)
                     payloads[i] = replace(payloads[i], file=name, disk_nbytes=state.disk_nbytes)
                 call = self._stored_call(computed, parts, payloads, result, note)
-                in_files = any(p.inline is None for p in payloads)
                 if in_files:
-                    self._index.begin()
                     named = named_in_journal(parts, packed, payloads, options)
                     self._journal.append(self._stored_call(computed, parts, named, result, note))
                 self.write_waiting()

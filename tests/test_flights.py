@@ -103,8 +103,6 @@ def log(tmp_path):
 
 def is_locked_elsewhere(folder, key):
     """Say whether another process would find a key locked."""
-    with os.fdopen(os.dup(2), "wb"):
-        pass
     text = f"from resultstore._locks import KeyLocks; print(KeyLocks({str(folder)!r}).is_free({key!r}))"
     return subprocess.run([sys.executable, "-c", text], capture_output=True, check=True).stdout.strip() == b"False"
 
