@@ -6,7 +6,6 @@ import contextlib
 import copyreg
 import functools
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from resultstore._identity.encoding import short
 from resultstore._identity.key import Form, summarise
 from resultstore._identity.maps import Handed
 from resultstore._index.index import CallRow
+from resultstore._loaded import loaded
 from resultstore._report import logger
 from resultstore._settings import CallOptions
 from resultstore._vault import MISS, Vault
@@ -239,7 +239,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
+    numpy = loaded("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 import weakref
@@ -21,6 +20,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
 
 from resultstore import _lifetime
+from resultstore._loaded import loaded
 from resultstore._locks import KeyLocks
 from resultstore._waiting import Waiting
 
@@ -258,7 +258,7 @@ class _Waited:
 
 
 def _runs_a_loop() -> bool:
-    events = sys.modules.get("asyncio.events")
+    events = loaded("asyncio.events")
     return events is not None and events._get_running_loop() is not None
 
 

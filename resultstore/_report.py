@@ -8,6 +8,7 @@ import sys
 import warnings
 from typing import Any
 
+from resultstore._loaded import loaded
 from resultstore.errors import CacheWarning
 
 
@@ -22,9 +23,8 @@ class _Logger:
         self.info = functools.partial(self._say, "info")
 
     def _say(self, level: str, message: str, *args: Any) -> None:
-        logging = sys.modules.get("logging")
-        # Another thread may be importing it at this moment.
-        if logging is not None and not getattr(logging.__spec__, "_initializing", False):
+        logging = loaded("logging")
+        if logging is not None:
             real = logging.getLogger("resultstore")
             self.debug, self.info = real.debug, real.info
             getattr(real, level)(message, *args, stacklevel=2)

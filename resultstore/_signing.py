@@ -9,11 +9,11 @@ goes to that process and nowhere else, carries the key.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from blake3 import blake3
 
+from resultstore._loaded import loaded
 from resultstore.errors import OptionError
 
 VARIABLE = "RESULTSTORE_SIGNING_KEY"
@@ -86,5 +86,5 @@ def signer_named(name: bytes, derived: bytes | None = None) -> Signer:
 
 def _is_starting_a_process() -> bool:
     """Say whether what is pickled now goes straight to a process that `multiprocessing` starts."""
-    context = sys.modules.get("multiprocessing.context")
+    context = loaded("multiprocessing.context")
     return context is not None and context.get_spawning_popen() is not None

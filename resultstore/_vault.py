@@ -29,6 +29,7 @@ from resultstore._index.index import CallRow, Index
 from resultstore._journal import Journal
 from resultstore._keeping import Keeper
 from resultstore._leaning import maps_any
+from resultstore._loaded import loaded
 from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
 from resultstore._remains import Heal, Remains
@@ -224,7 +225,7 @@ class Vault(Dropping):
     def _arm(self) -> None:
         """See to it that accesses are written when this process ends, also as a pool's worker."""
         self._armed = True
-        util = sys.modules.get("multiprocessing.util")
+        util = loaded("multiprocessing.util")
         if util is not None:  # a worker ends without atexit
             util.Finalize(None, _lifetime.close_all, exitpriority=0)
 

@@ -9,7 +9,6 @@ process; only a process that is killed loses what was waiting, which took it 20 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import weakref
@@ -17,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from resultstore import _lifetime
 from resultstore._facts import CallFacts
+from resultstore._loaded import loaded
 
 LONGEST_S = 0.002
 """A call that took longer is written at once: there, a transaction of its own does not count."""
@@ -191,7 +191,7 @@ def _do_nothing(keys: Sequence[bytes]) -> None:
 
 def _is_daemon() -> bool:
     """Say whether this is a process that another one will kill when it is done: ``with multiprocessing.Pool()``."""
-    process = sys.modules.get("multiprocessing.process")
+    process = loaded("multiprocessing.process")
     return process is not None and bool(process.current_process().daemon)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from typing import Any
 
 from resultstore._identity.origins import STANDARD, owner_of_module
 from resultstore._identity.whose import owner_of_function
+from resultstore._loaded import loaded
 
 _NOT_BEHAVIOUR = frozenset(
     "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ "
@@ -36,7 +36,7 @@ def members_of(kind: type) -> tuple[list[tuple[str, Any]], Any]:
     """
     members = {name: member for name, member in vars(kind).items() if name not in _NOT_BEHAVIOUR}
     local: list[Any] = []
-    enum = sys.modules.get("enum")
+    enum = loaded("enum")
     parts: list[tuple[str, Any]] = [(f"base {i}", base) for i, base in enumerate(kind.__bases__) if base is not object]
     if type(kind) is not type:
         parts.append(("metaclass", type(kind)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import sys
 import types
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -15,6 +14,7 @@ from resultstore._identity.instances import HOOK, WITH_SUBCLASSES, known_base
 from resultstore._identity.origins import owner_of_module
 from resultstore._identity.scan import ADD_TO_ITEM, SET_ITEM
 from resultstore._identity.whose import DESCRIPTORS, MISSING
+from resultstore._loaded import loaded
 from resultstore.errors import DigestError
 
 _DICTS = (dict, OrderedDict, defaultdict, Counter, types.MappingProxyType, types.SimpleNamespace)
@@ -93,7 +93,7 @@ def wrapper_parts(value: Any) -> tuple[Any, list[tuple[str, Any]]] | None:
         return ("singledispatchmethod",), registry_of(value.dispatcher) or []
     if kind is types.BuiltinFunctionType and not isinstance(value.__self__, (types.ModuleType, type, type(None))):
         return ("method", value.__name__), [("self", value.__self__)]
-    enum = sys.modules.get("enum")
+    enum = loaded("enum")
     if enum is not None and issubclass(kind, enum.Enum):
         return ("member", str(value.name)), [("class", kind)]
     origin = getattr(value, "__origin__", None) if kind.__module__ in ("typing", "types") else None
@@ -231,7 +231,7 @@ def _key_label(key: Any) -> str:
         return repr(key)
     if isinstance(key, (type, types.FunctionType)):
         return plain_name(key)
-    enum = sys.modules.get("enum")
+    enum = loaded("enum")
     if enum is not None and isinstance(key, enum.Enum):
         return f"{type(key).__qualname__}.{key.name}"
     return encode(key).hex()
@@ -301,7 +301,7 @@ def is_unwatched(value: Any) -> bool:
 
 
 def _buffers() -> tuple[type, ...]:
-    io = sys.modules.get("io")
+    io = loaded("io")
     return () if io is None else (io.StringIO, io.BytesIO)
 
 

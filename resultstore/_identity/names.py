@@ -11,6 +11,7 @@ from typing import Any
 
 from resultstore._facts import plain_text
 from resultstore._identity.origins import owner_of_module
+from resultstore._loaded import loaded
 from resultstore.errors import FunctionError
 
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200  # inspect.CO_*, without its 24 ms import
@@ -70,7 +71,7 @@ def version_of(top: str) -> str | None:
 
 def is_ufunc(func: object) -> bool:
     """Say whether this is a numpy ufunc, without importing numpy."""
-    numpy = sys.modules.get("numpy")
+    numpy = loaded("numpy")
     return numpy is not None and isinstance(func, numpy.ufunc)
 
 

@@ -11,13 +11,13 @@ import decimal
 import fractions
 import pathlib
 import pickle
-import sys
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from resultstore._data import Data
 from resultstore._identity.encoding import Node, named
+from resultstore._loaded import loaded
 from resultstore.errors import DigestError
 
 
@@ -36,7 +36,7 @@ def _zone_parts(zone: Any) -> tuple[Any, ...] | None:
     if type(zone) is datetime.timezone:
         offset = zone.utcoffset(None)
         return ("timezone", offset // datetime.timedelta(microseconds=1), zone.tzname(None))
-    zoneinfo = sys.modules.get("zoneinfo")
+    zoneinfo = loaded("zoneinfo")
     if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
         with contextlib.suppress(pickle.PicklingError):  # one read from a file, whose key says nothing
             zone.__reduce__()
@@ -59,7 +59,7 @@ def _build_zone(parts: tuple[Any, ...] | None) -> datetime.tzinfo | None:
 
 def zone_value(zone: Any) -> Any:
     """Return what stands for a time zone in an encoding: plain values, or the zone itself if it is of another kind."""
-    pytz = sys.modules.get("pytz")
+    pytz = loaded("pytz")
     if pytz is not None and isinstance(zone, pytz.tzinfo.BaseTzInfo):
         return ("pytz", *zone.__reduce__()[1])  # it has a class for each zone, and an object for each offset
     try:
@@ -123,7 +123,7 @@ for _path in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pat
 
 def register(kind: type, leaves: dict[type, Callable[[Any], bytes]], nodes: dict[type, Callable[[Any], Node]]) -> None:
     """Add the encoders of this module."""
-    zoneinfo = sys.modules.get("zoneinfo")
+    zoneinfo = loaded("zoneinfo")
     if zoneinfo is not None and zoneinfo.ZoneInfo not in TYPES:
         TYPES[zoneinfo.ZoneInfo] = ValueType(
             "zoneinfo.ZoneInfo", lambda v: _zone_parts(v) or (), lambda *v: _build_zone(v)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from resultstore._facts import PayloadFacts
+from resultstore._loaded import loaded
 from resultstore.errors import DamagedError, UnstorableError
 from resultstore.formats.base import Encoded, RawBody, is_for_the_user, opaque_digest
 from resultstore.formats.iterators import is_iterator, what_to_do
@@ -50,7 +50,7 @@ def dump(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[Any]]:
     UnstorableError
         If pickle refuses the value, or something in it.
     """
-    numpy = sys.modules.get("numpy")
+    numpy = loaded("numpy")
     arrays = () if numpy is None else (numpy.ndarray,)
     plain = () if numpy is None else (numpy.ndarray, numpy.memmap)
     reduced = () if numpy is None else (numpy.ndarray, numpy.generic)

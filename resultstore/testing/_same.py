@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from resultstore._loaded import loaded
+
 _SPARSE_FLAGS = ("_has_sorted_indices", "_has_canonical_format", "has_canonical_format")
 
 
@@ -83,7 +85,7 @@ def _expect(where: str, what: str, one: Any, other: Any) -> None:
 
 
 def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
+    numpy = loaded("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
 
 
@@ -179,7 +181,7 @@ def _made_of(value: Any) -> list[Any] | None:
 def _attributes(where: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a subclass of a container or an array has beside its parts."""
     if type(one).__module__ == "builtins" or not isinstance(one, (list, tuple, dict, set, frozenset, str, int, float)):
-        numpy: Any = sys.modules.get("numpy")
+        numpy: Any = loaded("numpy")
         if not _is_array(one) or type(one) in (numpy.ndarray, numpy.memmap) or isinstance(one, numpy.ma.MaskedArray):
             return
     for name in {*getattr(one, "__dict__", ()), *getattr(other, "__dict__", ())}:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from resultstore._loaded import loaded
 from resultstore.errors import DamagedError
 from resultstore.formats.adapters import Node
 
@@ -22,7 +22,7 @@ def _zone_parts(zone: Any) -> tuple[Any, ...] | None:
         return ()
     if type(zone) is datetime.timezone:
         return ("timezone", zone.utcoffset(None) // _MICROSECOND, zone.tzname(None))
-    zoneinfo, pytz = sys.modules.get("zoneinfo"), sys.modules.get("pytz")
+    zoneinfo, pytz = loaded("zoneinfo"), loaded("pytz")
     if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo:
         return ("zoneinfo", zone.key) if zone.key and zoneinfo.ZoneInfo(zone.key) is zone else None
     name = getattr(zone, "zone", None)
