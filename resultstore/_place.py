@@ -32,7 +32,7 @@ def make_place(place: str, *, is_durable: bool = False) -> None:
     rights = rights_of(place)
     above = os.path.dirname(place)
     missing = []
-    while not os.path.isdir(above):
+    while not os.path.isdir(above) and above != os.path.dirname(above):  # Windows has drives that are not there
         missing.append(above)
         above = os.path.dirname(above)
     for folder in reversed(missing):
