@@ -270,7 +270,8 @@ class Keeper:
                 waiting.put_back(calls)
             raise
         finally:
-            self._is_at_it = 0
+            if self._is_at_it == threading.get_ident():  # who did not get the gate must not say it for who has it
+                self._is_at_it = 0
             waiting.written(calls)
         self._heal.tell()
         return True
