@@ -17,6 +17,7 @@ from resultstore._leaning import files_only, named_in_journal
 from resultstore._loading import Loader
 from resultstore._place import make_place
 from resultstore._remains import Heal
+from resultstore._remedies import remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._verifying import row_checksum
@@ -263,8 +264,9 @@ class Keeper:
             if wait_s is not None and not calls and isinstance(error, BusyError):
                 return False
             calls = calls or waiting.take()
+            what = f"results could not be stored in {self._place}: {error}{remedy(error)}"
             for name in {call.function.name for call in calls}:
-                self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
+                self._warn(name, "writing", what)
         except BaseException:  # an interrupt, of a process that may go on
             if calls and not self._is_written(calls[-1]):
                 waiting.put_back(calls)
