@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -425,6 +426,21 @@ def test_the_size_limit_holds_beside_what_is_to_be_repaired(folder):
         store.repair()
         assert sum(path.stat().st_blocks * 512 for path in folder.rglob("*")) <= limit
         assert store.verify() == []
+
+
+def test_what_was_written_just_now_does_not_give_way(folder):
+    """Payloads that no row names, and what was set aside, go to make room once they are old enough to be nobody's."""
+    fill(folder)
+    index_of(folder).unlink()
+    with Store(folder) as store:
+        store.cache(science.square)(2)
+        vault, paths = store._vault, [path for path in (folder / "payloads").rglob("*") if path.is_file()]
+        for age_s, left in ((0, len(paths)), (1000, 0)):
+            for path in paths:
+                os.utime(path, (time.time() - age_s,) * 2)
+            with vault.gate.held(10):
+                vault.remains.give_up(1 << 40)
+            assert sum(path.exists() for path in paths) == left
 
 
 def test_clear_removes_what_was_set_aside(folder):

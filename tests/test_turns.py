@@ -19,6 +19,7 @@ import pytest
 
 from resultstore import Store, _flights, _locks
 from resultstore._locks import Gate
+from resultstore.errors import BusyError
 
 pytestmark = [
     pytest.mark.versionless,
@@ -173,6 +174,18 @@ class Guarded:
         time.sleep(0.2)
         with self._lock:
             return 1
+
+
+def test_a_gate_whose_file_was_replaced_is_one_gate(tmp_path):
+    """Who had the gate's file open, and who opens the one that lies there now, do not write at the same time."""
+    old, new = Gate(str(tmp_path)), Gate(str(tmp_path))
+    with old.held(0):
+        pass
+    os.unlink(tmp_path / _locks.FILE_NAME)
+    with new.held(0), pytest.raises(BusyError), old.held(0):
+        pass
+    with old.held(0):
+        pass
 
 
 def test_who_waits_may_hold_a_lock_that_the_other_needs(store, peeking_soon):
