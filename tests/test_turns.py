@@ -205,6 +205,19 @@ def test_who_waits_may_hold_a_lock_that_the_other_needs(store, peeking_soon):
     assert not thread.is_alive()
 
 
+def test_a_call_in_another_context_of_the_thread_that_computes(store):
+    """What runs beside a computation in its own thread, as callbacks and greenlets do, does not wait for it."""
+    runs.clear()
+
+    @store.cache(ignore=["is_inside"], on_mutable="allow")
+    def f(x, is_inside):
+        runs.append(x)
+        return x if is_inside else contextvars.Context().run(f, x, True)
+
+    assert f(1, False) == 1
+    assert len(runs) == 2
+
+
 def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
     """A thread waits as well for one that waits for a third one's result: none of the calls is computed twice."""
 
