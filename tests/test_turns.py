@@ -270,6 +270,37 @@ def test_arguments_that_change_while_their_call_waits(store, shelve):
     asyncio.run(main())
 
 
+def test_arguments_that_change_while_their_thread_waits(store):
+    """The same where a thread waits: a value is never stored for arguments that the function was not given."""
+    may_fail = threading.Event()
+    runs.clear()
+
+    @store.cache(ignore_globals=["runs"], on_mutable="allow")
+    def total(numbers):
+        runs.append(len(numbers))
+        if len(runs) == 1:
+            may_fail.wait(10)
+            raise ConnectionError
+        return sum(numbers)
+
+    numbers = [1, 2]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(total, [1, 2])
+        while not runs:
+            time.sleep(0.005)
+        second = pool.submit(total, numbers)
+        (turn,) = store._vault.flights.running.values()
+        while not turn._waiters:
+            time.sleep(0.005)
+        numbers.append(100)
+        may_fail.set()
+        with pytest.raises(ConnectionError):
+            first.result(10)
+        assert second.result(10) == 103
+    assert total.get([1, 2, 100]) == 103
+    assert not total.check_call_in_cache([1, 2])
+
+
 def test_a_coroutine_that_is_dropped_leaves_other_contexts_alone(store):
     """A coroutine that is closed wherever it is dropped does not change whom the calls there wait for."""
 
