@@ -47,7 +47,7 @@ class OneCall(Generic[P, R_co]):
         raise NotImplementedError
 
     @overload
-    def call(
+    def call(  # type: ignore[overload-overlap]
         self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Awaited[tuple[S, dict[str, Any]]]: ...
     @overload
@@ -88,7 +88,7 @@ class OneCall(Generic[P, R_co]):
         return self._run(args, kwargs).value  # type: ignore[no-any-return]
 
     @overload
-    def get(self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs) -> S: ...  # type: ignore[overload-overlap]
+    def get(self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs) -> S: ...
     @overload
     def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     def get(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
