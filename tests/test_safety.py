@@ -275,6 +275,15 @@ def test_a_tampered_index_row_is_a_miss(folder, sql, change):
         assert store.verify() == []
 
 
+def test_the_row_of_another_call_is_a_miss(folder, sql):
+    """What is whole, and was written for another call, is not served for this one."""
+    with Store(folder) as store:
+        assert [store.cache(science.square)(x) for x in (2.5, 3.5)] == [6.25, 12.25]
+    sql("UPDATE call SET (number, checksum) = (SELECT number, checksum FROM call WHERE id = 2) WHERE id = 1")
+    with Store(folder) as store, pytest.warns(CacheWarning, match="cannot be used"):
+        assert store.cache(science.square)(2.5) == 6.25
+
+
 @pytest.mark.parametrize("name", ["../../../mine", "/etc/passwd", "ab/../../mine", "ab"])
 def test_paths_in_a_tampered_index_lead_nowhere(folder, sql, name, tmp_path):
     """A file name in the index that is not of our scheme is neither read nor deleted."""
