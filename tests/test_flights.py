@@ -367,6 +367,28 @@ def test_a_fork_inside_a_computation(store, log):
     assert not is_locked_elsewhere(store.location, forks.key(1, log))
 
 
+def test_a_fork_beside_a_computation(store, log):
+    """A child that is forked while another thread computes knows nothing of that thread's turn: it waits for nobody."""
+    may_end = threading.Event()
+
+    @store.cache(ignore=["waits", "log"], on_mutable="allow")
+    def beside(x, waits, log):
+        note(log)
+        waits(30)
+        return x
+
+    thread = threading.Thread(target=beside, args=(1, may_end.wait, log))
+    thread.start()
+    until(lambda: noted(log))
+    child = os.fork()
+    if not child:
+        os._exit(0 if beside(1, abs, log) == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    may_end.set()
+    thread.join()
+    assert len(noted(log)) == 2
+
+
 WAITING = """
     import os, signal, sys, threading, time
     from resultstore import Store
