@@ -38,6 +38,7 @@ class Writing:
         wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
         try:
             with self._gate.held(wait_s if most_s is None else min(wait_s, most_s)):
+                self._busy_until = 0.0
                 if self._index.is_unsettled:
                     self._settle()
                 yield
