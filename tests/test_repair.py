@@ -376,6 +376,48 @@ def test_a_payload_that_is_not_whole_comes_back_on_record_only(folder):
         assert notes == ["its payload was damaged", "its payload was missing"]
 
 
+def test_a_log_that_lost_its_index_is_given_back_to_it(folder, tmp_path):
+    """Who is killed when the index is set aside, and its log is not yet, costs nothing of what the log holds."""
+    with Store(tmp_path / "other") as other:
+        square = other.cache(science.square)
+        for i in range(8):
+            square.refresh(i)
+        shutil.copytree(tmp_path / "other", folder)
+        assert (folder / "index.sqlite-wal").stat().st_size
+    index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+        assert store.repair().results == 8
+        assert [store.cache(science.square).get(i) for i in range(8)] == [i * i for i in range(8)]
+
+
+def test_a_row_that_was_changed_does_not_come_back(folder, sql):
+    """What is not as it was written is counted as unreadable, and is computed anew."""
+    with Store(folder) as store:
+        for i in range(8):
+            store.cache(science.square)(i + 0.5)
+    sql("UPDATE call SET number = 7 WHERE id = 3")
+    index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        repair = store.repair()
+        assert (repair.results, repair.unreadable) == (7, 1)
+        assert store.cache(science.square)(2.5) == 6.25
+
+
+def test_a_repair_that_was_killed_after_counting_counts_once(folder, sql):
+    """What an earlier repair has added, and did not live to put away, is not added again."""
+    with Store(folder) as store:
+        for i in range(8):
+            store.cache(science.square)(i)
+    aside = index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+        sql("INSERT INTO meta VALUES (?, '1')", f"counted {aside.name}")
+        assert store.repair().results == 8
+        assert store.stats().misses == 1
+        assert not sql("SELECT * FROM meta WHERE name LIKE 'counted%'")
+
+
 def test_verify_keeps_what_a_repair_could_bring_back(folder):
     """Until the repair, verify(fix=True) and eviction's sweeps delete no payload that a lost index may have named."""
     fill(folder)
