@@ -391,6 +391,21 @@ def test_a_log_that_lost_its_index_is_given_back_to_it(folder, tmp_path):
         assert [store.cache(science.square).get(i) for i in range(8)] == [i * i for i in range(8)]
 
 
+def test_an_index_that_was_cut_gives_back_what_is_left(folder, sql):
+    """Also one whose tables lie elsewhere than in a fresh one, as after a VACUUM: its own list of tables is used."""
+    with Store(folder) as store:
+        for i in range(1000):
+            store.cache(science.square)(i)
+    sql("VACUUM")
+    path = index_of(folder)
+    os.truncate(path, path.stat().st_size * 7 // 10 // 4096 * 4096 + 100)
+    with Store(folder) as store:
+        with pytest.warns(CacheWarning, match="is damaged"):
+            store.cache(science.table)(BIG)
+        assert store.repair().results > 500
+        assert store.verify() == []
+
+
 def test_a_row_that_was_changed_does_not_come_back(folder, sql):
     """What is not as it was written is counted as unreadable, and is computed anew."""
     with Store(folder) as store:
