@@ -96,7 +96,7 @@ class Keeper:
         def stage(encoded: Encoded) -> str | None:
             with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
                 check_size(encoded.nbytes, self._limit, options)
-                make_place(self._place, is_durable=self._is_durable)
+                make_place(self._place)
                 reserved = None
                 if self._limit is not None:
                     with self._writing():  # between the look and the reservation nobody else takes the room
@@ -186,7 +186,7 @@ class Keeper:
         ):
             self._let_wait(computed, parts, packed, result, note)
             return
-        make_place(self._place, is_durable=self._is_durable)
+        make_place(self._place)
         tickets: dict[int, str] = {}
         published: list[str] = []
         try:

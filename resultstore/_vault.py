@@ -65,7 +65,7 @@ class Vault(Dropping):
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
         self.reporter = Reporter()
-        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn, is_durable=is_durable)
+        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn)
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False

@@ -79,6 +79,19 @@ def test_full_durability_syncs_before_the_row_and_the_row_before_the_return(fold
 
 
 @pytest.mark.usefixtures("_strace")
+def test_full_durability_of_directories_that_had_to_be_made(folder, tmp_path):
+    """All that was made above a store is on the disk before the first row, whichever part of the store made it."""
+    output = tmp_path / "strace"
+    place = folder / "a" / "b" / "store"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,pwrite64", "-o", output, sys.executable, "-c", PROGRAM]
+    subprocess.run([*command, place, "full"], check=True, stdout=subprocess.DEVNULL, timeout=100)
+    lines = output.read_text().splitlines()
+    first_row = next(i for i, line in enumerate(lines) if f"{place}/index.sqlite-wal>" in line)
+    for made in (place, *place.parents[:3]):
+        assert any("fsync" in line and f"<{made}>" in line for line in lines[:first_row]), made
+
+
+@pytest.mark.usefixtures("_strace")
 def test_normal_durability_waits_for_no_disk(folder, tmp_path):
     """By default nothing is synced when a result is stored, but when SQLite copies its log back."""
     calls = trace(folder, "normal", tmp_path)
