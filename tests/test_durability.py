@@ -69,6 +69,8 @@ def test_full_durability_syncs_before_the_row_and_the_row_before_the_return(fold
     assert first.index("sync payloads") < first.index("write index.sqlite-wal")
     assert first.index("sync store") < first.index("write index.sqlite-wal")
     assert first.index("sync journal.jsonl") < first.index("write index.sqlite-wal")
+    entered = first[first.index("sync journal.jsonl") :]  # the journal is new, and so is its name
+    assert entered.index("sync store") < entered.index("write index.sqlite-wal")
     rows = ["write index.sqlite-wal", "sync index.sqlite-wal"]
     assert [step for step in second if step not in ("sync payloads", "sync store")] == [
         "write temporary/", "sync temporary/", "rename temporary/", "sync payloads/",
