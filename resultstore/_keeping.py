@@ -17,7 +17,7 @@ from resultstore._leaning import files_only, named_in_journal
 from resultstore._loading import Loader
 from resultstore._place import make_place
 from resultstore._remains import Heal
-from resultstore._remedies import remedy
+from resultstore._report import remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._verifying import row_checksum

@@ -33,8 +33,7 @@ from resultstore._loaded import loaded
 from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
 from resultstore._remains import Heal, Remains
-from resultstore._remedies import remedy
-from resultstore._report import Reporter, logger
+from resultstore._report import Reporter, logger, remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds

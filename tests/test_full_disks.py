@@ -246,7 +246,7 @@ for i in (2, 2, 3):
 once()
 store.close()
 """
-    remedy = "\nassert all('Let this user write' in text for _, text in told) and told, told"
+    remedy = "\nassert all('Let this user read and write' in text for _, text in told) and told, told"
     try:
         run(place, code + remedy, *wrapper)
         for path in [place, *place.rglob("*")]:
