@@ -33,7 +33,7 @@ from resultstore._loaded import loaded
 from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
 from resultstore._remains import Heal, Remains
-from resultstore._report import Reporter, logger
+from resultstore._report import Reporter, logger, remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
@@ -64,7 +64,7 @@ class Vault(Dropping):
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
         self.reporter = Reporter()
-        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn, is_durable=is_durable)
+        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn)
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False
@@ -164,9 +164,8 @@ class Vault(Dropping):
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
         if not self._writing.tell_unsettled(error):
-            self.reporter.warn(
-                function, "reading", f"the store {self.place} cannot be read ({error}); computing instead"
-            )
+            what = f"the store {self.place} cannot be read ({error}); computing instead{remedy(error)}"
+            self.reporter.warn(function, "reading", what)
 
     def load(self, key: bytes, mmap_mode: str | None = None) -> Any:
         """Return a stored result or MISS; raises what goes wrong, and counts as no hit."""
@@ -292,7 +291,8 @@ class Vault(Dropping):
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             if not self._writing.tell_unsettled(error):
-                self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
+                what = f"a result could not be stored in {self.place}: {error}{remedy(error)}"
+                self.reporter.warn(name, "writing", what)
             return value, False
         _lineage.note(self.place, computed.key)
         if not self._armed:

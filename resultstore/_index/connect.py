@@ -23,7 +23,7 @@ from resultstore import _lifetime
 from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
 from resultstore._index.opened import told
-from resultstore._syncing import sync_folder
+from resultstore._place import sync_place
 from resultstore.errors import DamagedError, SchemaError
 
 if TYPE_CHECKING:
@@ -309,9 +309,7 @@ class Connections(Moving):
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_logged and not self._is_durable else 'FULL'}")
             if self._is_durable:
                 connection.execute("PRAGMA fullfsync = ON")  # macOS
-                folder = os.path.dirname(self.path)
-                sync_folder(folder)  # whoever has made it
-                sync_folder(os.path.dirname(folder))
+                sync_place(os.path.dirname(self.path))
             connection.text_factory = opened.decoded  # so that a row with a damaged text can be replaced
             connection.execute("PRAGMA foreign_keys = ON")
             # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
