@@ -28,6 +28,9 @@ class Housekeeping:
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
         raise NotImplementedError
 
+    def _set_pinned(self, key: bytes, pinned: bool) -> None:
+        raise NotImplementedError
+
     def record(self, key: bytes | str) -> Record | None:
         """Return the record of the call with a key, or None."""
         raise NotImplementedError
@@ -205,7 +208,7 @@ class Housekeeping:
         from resultstore._index.select import ListedCalls
 
         ids, nbytes, disk_nbytes = _upkeep.plan_eviction(self._vault, limits)
-        listed = ListedCalls(self._vault.index.connections, ids, self._load, self._vault.pin)
+        listed = ListedCalls(self._vault.index.connections, ids, self)
         return _upkeep.Plan(Records(listed), nbytes, disk_nbytes)
 
     def pin(self, record: Record | Reference | bytes | str, /) -> Record:
@@ -263,9 +266,7 @@ class Housekeeping:
         from resultstore.record import Record
 
         key = parse_key(record.key if isinstance(record, (Record, Reference)) else record)
-        if self._vault is None:
-            raise MissingError("no call is on record: storing is switched off")
-        self._vault.pin(key, pinned)
+        self._set_pinned(key, pinned)
         found = self.record(key)
         if found is None:
             raise MissingError(f"the call with the key {key.hex()} has just been forgotten")

@@ -92,7 +92,7 @@ class Told:
         """
         from resultstore import _explaining
 
-        return _explaining.explain_call(self, self.store._load, args, kwargs)
+        return _explaining.explain_call(self, self.store, args, kwargs)
 
     def _check_parameters(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that this function's calls cannot be found by."""

@@ -21,7 +21,7 @@ from resultstore._index import hot
 from resultstore._index.connect import Connections, told
 from resultstore._index.schema import argument, call, function, function_version
 from resultstore.query import Query, Range
-from resultstore.record import Record, Summary
+from resultstore.record import Home, Record, Summary
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _FEW = 1000
@@ -57,11 +57,10 @@ _RECORD = (
 class CallSelect:
     """The calls that a query matches, newest first; the source behind `Records`."""
 
-    def __init__(self, connections: Connections, query: Query, load: Any = None, pin: Any = None) -> None:
+    def __init__(self, connections: Connections, query: Query, home: Home) -> None:
         self._connections = connections
         self._query = query
-        self._load = load
-        self._pin = pin
+        self._home = home
 
     def count(self) -> int:
         """Return how many calls match."""
@@ -153,16 +152,15 @@ class CallSelect:
             key=key,
             note=note,
             pinned=bool(pinned),
-            _load=self._load,
-            _pin=self._pin,
+            _home=self._home,
         )
 
 
 class ListedCalls(CallSelect):
     """Calls by their numbers in the index, in the order of the list."""
 
-    def __init__(self, connections: Connections, ids: Sequence[int], load: Any, pin: Any) -> None:
-        super().__init__(connections, Query(), load, pin)
+    def __init__(self, connections: Connections, ids: Sequence[int], home: Home) -> None:
+        super().__init__(connections, Query(), home)
         self._ids = ids
 
     def count(self) -> int:
