@@ -254,7 +254,7 @@ def test_a_record_made_by_hand_says_that_it_knows_no_store(filled):
     made = Record(**facts)
     assert made == record
     for ask in (made.load, made.pin):
-        with pytest.raises(MissingError, match="knows of no store: take store.record"):
+        with pytest.raises(MissingError, match=r"knows of no store: take store\.record"):
             ask()
 
 
