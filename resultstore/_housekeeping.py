@@ -68,6 +68,11 @@ class Housekeeping:
         fingerprint : bytes, optional
             Also the version with this fingerprint, wherever it was defined.
 
+        Raises
+        ------
+        OptionError
+            If neither place nor fingerprint is given, and all calls of the function were made in scripts or notebooks.
+
         Examples
         --------
         >>> store.clear_function("package.module.f")
@@ -75,6 +80,17 @@ class Housekeeping:
         >>> store.clear_function(square.name, fingerprint=square.fingerprint())
         1
         """
+        count = self._clear_function(name, place, fingerprint)
+        if not count and not place and fingerprint is None and self._vault is not None:
+            from resultstore._index.select import places_of
+
+            places = places_of(self._vault.index.connections, plain_text(name))
+            if any(places):
+                which = f"place={places[0]!r}" if len(places) == 1 else f"one of them as place={places[0]!r}"
+                raise OptionError("place", place, f"calls of {name} were made in {', '.join(places)}: pass {which}")
+        return count
+
+    def _clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
         if self._vault is None:
             return 0
         from resultstore._index.select import version_ids

@@ -142,7 +142,7 @@ class Told:
         1
         """
         place, fingerprint = self._identity.place, self._present_fingerprint()
-        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
+        return sum(self.store._clear_function(name, place, fingerprint) for name in self._aliases.names)
 
     def _present_fingerprint(self) -> bytes | None:
         try:

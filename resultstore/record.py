@@ -94,6 +94,8 @@ class Record:
         ``on_mutable="allow"``, what was not looked at.
     pinned : bool
         Whether it is kept from being evicted.
+    place : str
+        The script or notebook of a ``__main__`` function, in which this version of it ran first; else ``""``.
 
     Examples
     --------
@@ -119,6 +121,7 @@ class Record:
     key: bytes
     note: str | None = None
     pinned: bool = False
+    place: str = ""
     # No field, for it is none of the facts; `dataclasses.replace` hands it on all the same.
     _home: InitVar[Home | None] = None
 
@@ -227,9 +230,12 @@ class RecordSource(Protocol):
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some records, newest first."""
 
+    def hint(self) -> str:
+        """Return why there may be no records, or ``""``."""
+
 
 class NoRecords:
-    """A source of no records."""
+    """A source of no records: of a store that is switched off."""
 
     def count(self) -> int:
         """Return how many records there are now."""
@@ -238,6 +244,10 @@ class NoRecords:
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some records, newest first."""
         return []
+
+    def hint(self) -> str:
+        """Return why there are no records."""
+        return "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment"
 
 
 class HeldRecords:
@@ -253,6 +263,10 @@ class HeldRecords:
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some records, newest first."""
         return list(self._records[offset : offset + limit])
+
+    def hint(self) -> str:
+        """Return nothing: what else there may be is not known here."""
+        return ""
 
 
 class Records(Sequence[Record]):
@@ -341,7 +355,8 @@ class Records(Sequence[Record]):
     def __repr__(self) -> str:
         count = len(self)
         if not count:
-            return "no calls"
+            hint = self._source.hint()
+            return f"no calls ({hint})" if hint else "no calls"
         rows = [_COLUMNS, *map(_cells, self[:_SHOWN])]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -351,6 +366,8 @@ class Records(Sequence[Record]):
 
     def _repr_html_(self) -> str:
         count = len(self)
+        if not count:
+            return f"<p>{escape(repr(self))}</p>"
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>"

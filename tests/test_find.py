@@ -20,6 +20,7 @@ from resultstore import CacheWarning, DigestError, MissingError, OptionError, Re
 from resultstore._index import select
 from resultstore._vault import Vault
 from tests import science
+from tests.test_versions import define
 
 
 @pytest.fixture
@@ -202,6 +203,7 @@ def test_records_print_as_a_table(filled):
     assert len(lines) == 4
     assert "x=True" in lines[1]
     assert repr(filled.find("nothing")) == "no calls"
+    assert filled.find("nothing")._repr_html_() == "<p>no calls</p>"
     html = filled.find()._repr_html_()
     assert html.count("<tr>") == 10
     g = filled.cache(lambda text: 0)
@@ -301,6 +303,21 @@ def test_what_is_no_whole_store_leaves_no_noise():
     """A store's inside that a failed copy left half made goes without a word."""
     vault = object.__new__(Vault)
     vault.__del__()
+
+
+def test_what_is_not_found_says_what_there_is(filled):
+    """Where a name has no calls, functions of that name in other modules are told; or that storing is switched off."""
+    assert repr(filled.find("square")) == "no calls (there are calls of tests.science.square)"
+    assert repr(filled.find("__main__.square")) == repr(filled.find("square"))
+    assert repr(pickle.loads(pickle.dumps(filled.find("square")))) == "no calls"
+    for query in (filled.find("tests.science.square", x=9), filled.find("are"), filled.find(x=9), filled.find()[9:]):
+        assert repr(query) == "no calls"
+    for i in range(4):
+        filled.cache(define("def g(x):\n    return x", "g", f"lab{i}"))(1)
+    assert repr(filled.find("g")) == "no calls (there are calls of lab0.g, lab1.g, lab2.g, ...)"
+    assert filled.cache(science.square).clear() == 3
+    assert repr(filled.find("square")) == "no calls"
+    assert repr(Store(None).find()).startswith("no calls (storing is switched off: ")
 
 
 def test_unknown_parameters_are_an_error(store):
