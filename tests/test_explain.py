@@ -349,7 +349,11 @@ def test_a_call_that_cannot_be_keyed(store):
     made = check(f.explain(object()), "unkeyed")
     assert made.text.startswith("miss: the call runs uncached: argument 'x': a builtins.object has no digest")
     assert (made.changes[0].kind, made.changes[0].name) == ("argument", "argument 'x'")
+    assert not f.check_call_in_cache(object())
+    with pytest.raises(TypeError, match="missing a required|required positional"):
+        f.check_call_in_cache()
     held = iter([])
+    assert not store.cache(lambda: held).check_call_in_cache()
     made = check(store.cache(lambda: held).explain(), "unkeyed")
     assert "held: a builtins.list_iterator has no digest" in made.text
     assert made.changes[0].kind == "value"
