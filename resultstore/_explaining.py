@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from resultstore import _clock, explain
 from resultstore._aliases import Aliases
-from resultstore._facts import EVICTED, NOT_STORED, FunctionFacts
+from resultstore._facts import EVICTED, NOT_STORED, STORED, FunctionFacts
 from resultstore._identity.key import Form, Identity
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow
@@ -51,7 +51,7 @@ class _Asked(NamedTuple):
 
 def explain_call(function: Explained, home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
     """Say whether a call would hit, and if not why."""
-    vault, name = function._vault, function._identity.name
+    vault = function._vault
     form = function._identity.form()
     try:
         values = form.bind(*function._given, *args, **kwargs)
@@ -72,7 +72,7 @@ def explain_call(function: Explained, home: Home, args: tuple[Any, ...], kwargs:
         known = _known(function, vault, home, call, facts)
         if known is not None:
             return known
-        return _from_nearest(vault, home, name, function._aliases.names, facts, arguments, _place_of(function))
+        return _from_nearest(function, vault, home, facts, arguments)
 
 
 def _unkeyed(error: Exception) -> Explanation:
@@ -157,17 +157,16 @@ def _alias(vault: Vault, record: Record, facts: FunctionFacts) -> tuple[str, str
 
 
 def _from_nearest(
+    function: Explained,
     vault: Vault,
     home: Home,
-    name: str,
-    names: tuple[str, ...],
     facts: FunctionFacts,
     arguments: dict[str, explain.Argument],
-    place: str | None,
 ) -> Explanation:
     """Explain a call that is not on record by the past call that is nearest to it."""
     from resultstore._index.nearest import nearest
 
+    name, names = function._identity.name, function._aliases.names
     tokens = {argument: token for argument, (_, token, _) in arguments.items()}
     found = nearest(vault.index.connections, names, tokens, facts.fingerprint)
     record = None if found is None else record_of(vault, found.key, home)
@@ -176,20 +175,20 @@ def _from_nearest(
     others = explain.argument_changes(found.arguments, arguments)
     counting = Present(names, facts.place, facts).counting(vault)
     counts = (record.function, record.fingerprint) in counting
-    changes = () if counts else _version_changes(vault, record, facts, place)
+    changes = () if counts else _version_changes(vault, record, facts, _place_of(function))
     line = f"nearest call: {explain.describe_call(record)}"
     if not others and changes:
         head, lines = explain.describe_changes(changes)
-        hint = f'if the change is harmless: store.accept(f, from_version={record.version!r}, reason="...")'
-        reason = changes[0].kind
-        return explain.make(
-            reason, head, [*lines, f"the call was {explain.describe_call(record)}", hint], changes, record
-        )
+        lines.append(f"the call was {explain.describe_call(record)}")
+        if record.state == STORED:
+            how = f'store.accept({_spelled(function)}, from_version={record.version!r}, reason="...")'
+            lines.append(f"if the change is harmless: {how}")
+        return explain.make(changes[0].kind, head, lines, changes, record)
     rest = [f"and the function is another version since: {'; '.join(map(str, changes[:3]))}"] if changes else []
+    head, lines = explain.describe_arguments(others)
     if len(others) > 1 and not found.equal:
         head = f"no call of {name} that is like this one is on record"
-        return explain.make("never called", head, [line, *rest], (*others, *changes), record)
-    head, lines = explain.describe_arguments(others)
+        return explain.make("never called", head, [*lines, line, *rest], (*others, *changes), record)
     return explain.make("argument", head, [*lines, line, *rest], (*others, *changes), record)
 
 
@@ -210,6 +209,12 @@ def record_of(vault: Vault, key: bytes, home: Home) -> Record | None:
 
     page = CallSelect(vault.index.connections, Query(key=key), home).page(0, 1)
     return page[0] if page else None
+
+
+def _spelled(function: Explained) -> str:
+    """Return a function as its caller may write it, such as ``Model.fit``."""
+    name = str(getattr(function, "__qualname__", "")).rpartition("<locals>.")[2]
+    return name if all(part.isidentifier() for part in name.split(".")) else "f"
 
 
 def _place_of(function: Explained) -> str | None:
