@@ -349,11 +349,8 @@ def _parse_names(option: str, names: object) -> tuple[str, ...]:
 
 def _parse_earlier(was: object) -> tuple[str, ...]:
     names = _parse_names("was", was)
-    for name in names:
-        if "." not in name:
-            raise OptionError(
-                "was", was, f'write the full name, with its module, as store.find shows it: "module.{name}"'
-            )
+    if not all("." in name for name in names):  # no function ever had such a name
+        raise OptionError("was", was, 'write full names, with the module, as store.find shows them: was="module.name"')
     return names
 
 
