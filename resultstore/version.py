@@ -96,6 +96,9 @@ class Version:
     def __post_init__(self, _sources: Sources | None) -> None:
         object.__setattr__(self, "_sources", _sources)
 
+    def __copy__(self) -> Version:
+        return self
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Version:
         return self
 
