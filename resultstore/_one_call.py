@@ -178,6 +178,13 @@ class OneCall(Generic[P, R_co]):
     def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Say whether a call would be a hit; nothing is computed or loaded.
 
+        A call that cannot be keyed, which runs uncached, is none: `explain` says why.
+
+        Raises
+        ------
+        TypeError
+            If the function cannot be called so.
+
         Examples
         --------
         >>> square.check_call_in_cache(3), square.check_call_in_cache(4)
@@ -186,7 +193,12 @@ class OneCall(Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        call = self._strictly_keyed(args, kwargs)
+        try:
+            call = self._keyed(args, kwargs)
+        except Exception:  # a value's own code may run while it is looked at
+            return False
+        if call is None:
+            call = self._strictly_keyed(args, kwargs)  # raises in the function's own words
         row = vault.find(call[4])
         if (
             row is not None

@@ -53,6 +53,8 @@ _DROP_WAIT_S, _DROP_PAUSE_S = 2.0, 0.001
 class Vault(Dropping):
     """What one process holds of one store."""
 
+    _process = 0  # of one that was never made whole, as by a copy that failed
+
     def __init__(self, settings: Settings) -> None:
         self._process = os.getpid()
         self.settings = settings

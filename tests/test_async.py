@@ -64,7 +64,9 @@ def test_it_is_told_for_what_it_is(store):
     """Frameworks that look see a coroutine function, with its name, signature and own function."""
     f = store.cache(doubled)
     assert isinstance(f, CachedFunction)
-    assert asyncio.iscoroutinefunction(f) if sys.version_info < (3, 14) else inspect.iscoroutinefunction(f)
+    assert inspect.iscoroutinefunction(f)
+    assert sys.version_info >= (3, 14) or asyncio.iscoroutinefunction(f)
+    assert not inspect.iscoroutinefunction(store.cache(len))
     assert f.__name__ == "doubled"
     assert f.func is doubled
     assert list(inspect.signature(f).parameters) == ["x", "pause"]

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from resultstore import DigestError, FunctionError, Store
+from resultstore import DigestError, FunctionError, OptionError, Store
 
 
 def fingerprint(source: str, name: str = "f", **scope: object) -> str:
@@ -331,3 +331,28 @@ def test_main_functions_share_by_code_not_by_place(folder, tmp_path):
     assert run(tmp_path / "two.py", folder, "clear") == "3\n1\n"
     assert run(tmp_path / "one.py", folder) == "2\n"
     assert math.isclose(len(Store(folder).find("__main__.f")), 1)
+
+
+def test_scripts_are_told_apart_where_they_are_asked_about(folder, tmp_path):
+    """A record says which script its version ran in first, and clearing by name alone says which scripts there are."""
+    script = "import sys\nfrom resultstore import Store\n@Store(sys.argv[1]).cache\ndef f(x):\n    return x + {n}\nf(1)"
+    scripts = [tmp_path / "one.py", tmp_path / "two.py"]
+    for n, path in enumerate(scripts):
+        path.write_text(script.format(n=n))
+        subprocess.run([sys.executable, path, folder], check=True)
+    with Store(folder) as store:
+        assert [record.place for record in store.find("__main__.f")] == [str(path) for path in reversed(scripts)]
+        store.cache(abs)(-1)
+        assert [record.place for record in store.find(abs)] == [""]
+        with pytest.raises(
+            OptionError, match=r"were made in .*two\.py, .*one\.py: pass one of them as place='.*two\.py'"
+        ):
+            store.clear_function("__main__.f")
+        assert store.clear_function("__main__.f", place=str(scripts[1])) == 1
+        with pytest.raises(OptionError, match=r"were made in .*one\.py: pass place='.*one\.py'"):
+            store.clear_function("__main__.f")
+        assert store.clear_function("__main__.f", fingerprint=bytes(32)) == 0
+        assert store.clear_function("__main__.f", place=str(scripts[0])) == 1
+        assert store.clear_function("__main__.f") == store.clear_function("__main__.g") == 0
+        renamed = store.cache(abs, was="__main__.f")
+        assert renamed.clear() == 1

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resultstore import CacheWarning, Store
+from resultstore import CacheWarning, Repair, Store
 from resultstore._index.damage import asides
 from resultstore._journal import Journal
 from resultstore.errors import DamagedError
@@ -445,6 +445,58 @@ def test_verify_keeps_what_a_repair_could_bring_back(folder):
         store.reduce_size(items_limit=0)
         assert store.repair().results == 5
         assert store.verify() == []
+
+
+def test_an_index_that_is_gone_is_missed_before_anything_is_computed(folder):
+    """Payload files and a journal without an index are named by verify, counted by stats, and not touched."""
+    fill(folder)
+    taken = sum(path.stat().st_blocks * 512 for path in (folder / "payloads").rglob("*.npy"))
+    index_of(folder).unlink()
+    before = {path: path.stat().st_size for path in folder.rglob("*")}
+    with Store(folder) as store:
+        for fix in (False, True):
+            (problem,) = store.verify(fix=fix)
+            assert (problem.kind, problem.where, problem.fixed) == ("index", "index.sqlite", False)
+            assert problem.message == "it is gone: store.repair() brings back what can be read"
+        assert taken < store.stats().nbytes < taken + 200_000
+        assert {path: path.stat().st_size for path in folder.rglob("*")} == before
+        assert store.repair().results == 5
+        assert store.verify() == []
+
+
+def test_payloads_of_which_nothing_is_known_are_told(folder):
+    """Without index and journal, payload files are named, kept, and removed by clear alone."""
+    fill(folder)
+    index_of(folder).unlink()
+    (folder / "journal.jsonl").unlink()
+    with Store(folder) as store:
+        (problem,) = store.verify(fix=True)
+        assert problem.kind == "index"
+        assert "remove them by store.clear()" in problem.message
+        assert list(folder.glob("payloads/*/*"))
+        assert store.clear() == 0
+        assert store.verify() == []
+        assert not list(folder.glob("payloads/*/*"))
+
+
+def test_clear_means_the_calls_of_an_index_that_is_gone(folder):
+    """What was removed by clear comes back by no repair, also where the index had been deleted before."""
+    fill(folder)
+    index_of(folder).unlink()
+    with Store(folder) as store:
+        store.clear()
+        assert store.verify() == []
+        assert store.repair() == Repair()
+        assert not list(folder.glob("payloads/*/*"))
+
+
+def test_a_place_where_nothing_is_takes_no_bytes(folder):
+    """A store that nobody has written to takes nothing, and asking it makes no directory."""
+    with Store(folder) as store:
+        assert store.stats().nbytes == 0
+        assert store.verify() == []
+        assert store.clear() == 0
+        assert not folder.exists()
 
 
 def test_the_journal_of_a_lost_index_is_kept(folder):

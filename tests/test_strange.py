@@ -201,8 +201,11 @@ def test_ten_thousand_keywords(folder, store):
 
 @pytest.mark.parametrize("name", NAMES[::3])
 def test_options_that_name_something_take_any_text(store, name):
-    """Labels, earlier names and names of globals may be any text; a parameter that is not there is refused by name."""
-    f = store.cache(square, version=name, was=name, ignore_globals=name)
+    """Labels, earlier names and names of globals may be any text; a parameter that is not there is refused by name.
+
+    Earlier names are full names, with a module.
+    """
+    f = store.cache(square, version=name, was=f"lab.{name}", ignore_globals=name)
     assert [f(2), f(2)] == [4, 4]
     assert runs == [2]
     assert all(map(repr, (store.find(f), f.versions(), f.explain(2))))
