@@ -23,6 +23,16 @@ from resultstore.formats.raised import Raised
 Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
 """A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
 
+_MOVED = (
+    "a result is not stored: what the function depends on (a global, a helper, a closure value) "
+    "was changed while it ran"
+)
+_DRAWN = (
+    "a result is not stored: the call has drawn from the random generator in argument {}, and a hit would leave that "
+    "where it was, so that whoever draws next would draw the same again. Pass a seed, and make the generator inside, "
+    "or say by key={{...}} what counts of it"
+)
+
 
 class Outcome(Data):
     """What a computation gave."""
@@ -160,15 +170,19 @@ class Computing:
         self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool, asked: bytes
     ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
+        drawn = call[0].drawn_from(call[1], call[2])
         if self._identity.has_moved(call[3]):
-            vault.refuse_moved(computed)
+            vault.refuse(computed, "moved", _MOVED)
+            value, stored = result, False
+        elif drawn:
+            vault.refuse(computed, "mutated", _DRAWN.format(" and ".join(map(repr, drawn))))
             value, stored = result, False
         else:
             as_asked = call[4] == asked  # what has changed meanwhile makes another call
             value, stored = vault.keep(computed, result, self._options, at_once=replaces or not as_asked)
             stored &= as_asked
         self._progress.called(computed.duration)
-        if self._options.check_arguments:
+        if self._options.check_arguments and not drawn:
             from resultstore._checking import tell_changed
 
             tell_changed(vault, self.name, call[0], call[1], call[2])

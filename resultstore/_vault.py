@@ -276,7 +276,7 @@ class Vault(Dropping):
             tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self._trust.may_pickle())
             parts, result = self._keeper.prepare(tree, options)
         except UnstorableError as error:
-            self._refuse(computed, "unstorable", f"{what} is not stored: {error}")
+            self.refuse(computed, "unstorable", f"{what} is not stored: {error}")
             return value, False
         except Exception as error:  # the value's own code runs here; it must not cost the caller the value
             self.reporter.warn(name, "unstorable", f"{what} is not stored: {error!r}")
@@ -285,7 +285,7 @@ class Vault(Dropping):
             note = plain_text(str(value))[:NOTE_LENGTH] if raised else None
             self._keeper.keep(computed, parts, result, options, note, at_once=at_once)
         except TooLargeError as error:
-            self._refuse(computed, "too large", str(error))
+            self.refuse(computed, "too large", str(error))
             return value, False
         except UnwantedError as error:
             with contextlib.suppress(Exception):
@@ -320,16 +320,7 @@ class Vault(Dropping):
             return value
         return value if mapped is MISS else mapped  # evicted or cleared meanwhile
 
-    def refuse_moved(self, computed: Computed) -> None:
-        """Tell that a result belongs to no version of its function: what that depends on changed while it ran."""
-        self._refuse(
-            computed,
-            "moved",
-            "a result is not stored: what the function depends on (a global, a helper, a closure value) "
-            "was changed while it ran",
-        )
-
-    def _refuse(self, computed: Computed, kind: str, message: str) -> None:
+    def refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""
         with contextlib.suppress(Exception):
             self._keeper.refuse(computed, message)

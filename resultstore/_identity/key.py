@@ -29,6 +29,9 @@ _DEFAULT = b"O" + encode("the default") + length(0)
 """Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
 
 
+_STATELESS = frozenset((int, float, complex, str, bytes, bool, type(None)))
+
+
 class Leaning(list[bytes]):
     """Encodings for which bytes were taken at the index's word; they are verified before a function sees them."""
 
@@ -102,6 +105,23 @@ class Form:
                 else:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return Leaning(encodings, leaning) if leaning else encodings
+
+    def drawn_from(self, values: tuple[Any, ...], encodings: list[bytes]) -> list[str]:
+        """Return the parameters whose random generators a call has advanced since they were encoded."""
+        names = []
+        for (i, _), before in zip(self._order, encodings, strict=True):
+            if type(values[i]) not in _STATELESS and self._is_drawn_from(values[i], before):
+                names.append(self.binder.names[i])
+        return names
+
+    @staticmethod
+    def _is_drawn_from(value: Any, before: bytes) -> bool:
+        from resultstore._identity.drawing import holds_generator  # only a miss asks, and not of plain arguments
+
+        try:
+            return holds_generator(value) and short(encode(value)) != short(before)
+        except DigestError:
+            return True
 
     def _before_runs(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the values, a default that the function fills itself as it was before: ``def f(x, _memo={})``."""
