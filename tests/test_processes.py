@@ -291,3 +291,49 @@ def test_children_forked_while_stores_come_and_go(folder):
     subprocess.run([sys.executable, "-W", "ignore", "-c", CHURN, folder], check=True, timeout=100)
     with Store(folder) as store:
         assert store.verify() == []
+
+
+FORKERS = """
+import os, sys, threading
+from resultstore import Store
+sys.setswitchinterval(1e-5)
+stores = [Store(f"{sys.argv[1]}/{number}") for number in range(3)]
+functions = [store.cache(abs) for store in stores]
+stop = threading.Event()
+bad = []
+
+def churn():
+    others = []
+    while not stop.is_set():
+        others = [*others[-20:], Store(sys.argv[1] + "/0")]
+
+def fork():
+    for number in range(6):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if functions[number % 3](-number) == number else 1)
+        if os.waitpid(pid, 0)[1]:
+            bad.append(number)
+
+churning = threading.Thread(target=churn)
+forking = [threading.Thread(target=fork) for _ in range(3)]
+for thread in (churning, *forking):
+    thread.start()
+for thread in forking:
+    thread.join()
+stop.set()
+churning.join()
+for function in functions:
+    function(-1000)
+    assert function.check_call_in_cache(-1000)
+print(bad)
+"""
+
+
+@needs_fork
+def test_threads_that_fork_at_the_same_moment(folder):
+    """What one thread's fork holds still goes on when that fork is over, though others fork and stores come and go."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKERS, folder], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
