@@ -128,7 +128,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global opening, _forking, _forker, _held  # noqa: PLW0603
+    global opening, _forking, _forker, _held
     opening, _forking, _forker, _held = threading.RLock(), threading.RLock(), None, False
     # Those of threads that the child does not have are held by nobody else now, and must not be dropped
     # before they have been told: dropping would close what the parent uses.
