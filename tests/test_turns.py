@@ -19,6 +19,7 @@ import pytest
 
 from resultstore import Store, _flights, _locks
 from resultstore._locks import Gate
+from tests.test_flights import until
 
 pytestmark = [
     pytest.mark.versionless,
@@ -194,7 +195,8 @@ def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
     @store.cache(ignore_globals=["runs"])
     def inner(x):
         runs.append("inner")
-        time.sleep(0.5)
+        while "go" not in runs:  # nothing of `threading`: who stands still there is taken for waiting for threads
+            time.sleep(0.01)
         return x
 
     @store.cache(ignore_globals=["runs"])
@@ -204,12 +206,15 @@ def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
 
     runs.clear()
     with ThreadPoolExecutor(3) as pool:
-        futures = []
-        for function in (inner, outer, outer):
-            futures.append(pool.submit(function, 1))
-            time.sleep(0.05)
+        futures = [pool.submit(inner, 1)]
+        until(lambda: runs == ["inner"])
+        futures.append(pool.submit(outer, 1))
+        until(lambda: runs == ["inner", "outer"])
+        futures.append(pool.submit(outer, 1))
+        time.sleep(0.4)  # so that it looks at the others, some times
+        runs.append("go")
         assert [future.result(10) for future in futures] == [1, 1, 1]
-    assert runs == ["inner", "outer"]
+    assert runs == ["inner", "outer", "go"]
 
 
 @pytest.mark.parametrize("shelve", [False, True])
