@@ -92,7 +92,7 @@ async def held(x, ready, go):
     """Return twice as much, as soon as somebody says so."""
     runs.append(x)
     ready.set()
-    while not go.is_set():
+    while not go.is_set():  # noqa: ASYNC110 -- it may be another process that says so
         await asyncio.sleep(0.005)
     return x * 2
 
