@@ -473,12 +473,12 @@ for _ in range(20):
             made += 1
     except KeyboardInterrupt:
         pass
-print(len(store.find(f)), len(science.runs), store.stats().by_function[f.name].misses)
+print(len(store.find(f)), len(set(science.runs)), store.stats().by_function[f.name].misses)
 """
 
 
 def test_an_interrupt_loses_nothing_that_waits(folder):
     """Ctrl-C while results are written, in a process that goes on, leaves them waiting."""
-    stored, runs, misses = run(INTERRUPTED, folder).split()
+    stored, different, misses = run(INTERRUPTED, folder).split()
     assert stored == misses
-    assert int(stored) >= int(runs) - 1
+    assert int(stored) >= int(different) - 1  # a slow call that was interrupted itself has run twice
