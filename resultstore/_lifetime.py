@@ -98,19 +98,27 @@ def _before_fork() -> None:
 def _wait_for_imports() -> None:
     """Wait until no other thread imports: the child would find a module's lock taken for ever, perhaps inside a gate.
 
-    What our calls need is imported where it is first needed, so that it is our threads that may be at it.
+    What our calls need is imported where it is first needed, so that it is our threads that may be at it. A large
+    library takes seconds on a busy machine, module by module; an import in which nothing goes on may never end.
     """
     if not _living:
         return
-    deadline = time.monotonic() + _IMPORT_WAIT_S
-    while _others_import() and time.monotonic() < deadline:
+    began = goes_on = time.monotonic()
+    before: set[tuple[str, int]] = set()
+    while others := _others_import():
+        now = time.monotonic()
+        if others != before:
+            before, goes_on = others, now
+        if now - goes_on > _IMPORT_WAIT_S or now - began > _FORK_WAIT_S:
+            return
         time.sleep(_IMPORT_PAUSE_S)
 
 
-def _others_import() -> bool:
+def _others_import() -> set[tuple[str, int]]:
+    """Return what other threads are importing: the modules, and the threads."""
     locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
-    owners = {getattr(ref(), "owner", None) for ref in list(locks.values())}
-    return bool(owners - {None, threading.get_ident()})
+    owned = {(name, getattr(ref(), "owner", None)) for name, ref in list(locks.items())}
+    return {(name, owner) for name, owner in owned if owner not in (None, threading.get_ident())}
 
 
 def _after_fork_in_parent() -> None:
