@@ -348,11 +348,17 @@ class Vault(Dropping):
         self.flights.close()
 
     def pause(self, wait_s: float) -> bool:
-        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours."""
+        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours.
+
+        What a child inherits open, its SQLite takes for locked by itself: its own connections would hold no lock, and
+        whoever closes last elsewhere would remove the log under them. So nothing stays open.
+        """
         self._keeper.waiting.stop()
         self._keeper.write_waiting()
         paused = self.gate.pause(wait_s)
         self.index.connections.pause(wait_s)
+        if paused:
+            self.index.close()
         return paused
 
     def resume(self, *, paused: bool) -> None:

@@ -337,3 +337,32 @@ def test_threads_that_fork_at_the_same_moment(folder):
         [sys.executable, "-c", FORKERS, folder], capture_output=True, text=True, check=False, timeout=100
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+@needs_fork
+def test_a_forked_child_holds_locks_of_its_own(folder):
+    """When the parent closes its store, the log stays under a child that was forked while it was open, and goes on storing."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    f(1), f(1)
+    to_child, to_parent = multiprocessing.Pipe(), multiprocessing.Pipe()
+    pid = os.fork()
+    if pid == 0:
+        ok = False
+        try:
+            f(2)
+            to_parent[1].send(None)
+            to_child[0].recv()
+            ok = f(3) == 9 and f.check_call_in_cache(3)
+            store.close()
+        finally:
+            os._exit(0 if ok else 1)
+    to_parent[0].recv()
+    store.close()
+    to_child[1].send(None)
+    assert os.waitpid(pid, 0)[1] == 0
+    science.runs.clear()
+    assert [f(1), f(2), f(3)] == [1, 4, 9]
+    assert science.runs == []
+    assert store.verify() == []
+    store.close()
