@@ -350,8 +350,7 @@ class Vault(Dropping):
     def pause(self, wait_s: float) -> bool:
         """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours.
 
-        What a child inherits open, its SQLite takes for locked by itself: its own connections would hold no lock, and
-        whoever closes last elsewhere would remove the log under them. So nothing stays open.
+        Nothing stays open: of what a child inherits so, its SQLite believes to hold the locks itself.
         """
         self._keeper.waiting.stop()
         self._keeper.write_waiting()
