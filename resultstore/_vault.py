@@ -341,11 +341,16 @@ class Vault(Dropping):
         self.flights.close()
 
     def pause(self, wait_s: float) -> bool:
-        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours."""
+        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours.
+
+        Nothing stays open: of what a child inherits so, its SQLite believes to hold the locks itself.
+        """
         self._keeper.waiting.stop()
         self._keeper.write_waiting()
         paused = self.gate.pause(wait_s)
         self.index.connections.pause(wait_s)
+        if paused:
+            self.index.close()
         return paused
 
     def resume(self, *, paused: bool) -> None:

@@ -163,16 +163,21 @@ def test_an_exception_is_the_callers_own(store, log):
 
 def test_failures_do_not_queue_up(store, log):
     """Nobody waits for more than two computations that stored nothing."""
+    together = threading.Barrier(6)
 
     def fails(x, log):
         note(log)
-        time.sleep(0.2)
+        (turn,) = store._vault.flights.running.values() if len(noted(log)) <= 2 else (None,)
+        if turn is not None:
+            waiters = 8 - len(noted(log))
+            until(lambda: len(turn._waiters) == waiters)
+        else:
+            together.wait(20)  # one after the other they would never meet
         raise ConnectionError(x)
 
-    began = time.monotonic()
-    assert len(in_threads(8, store.cache(fails, ignore=["log"]), 1, log)) == 8
+    outcomes = in_threads(8, store.cache(fails, ignore=["log"], on_mutable="allow"), 1, log)
+    assert [type(outcome) for outcome in outcomes] == [ConnectionError] * 8
     assert len(noted(log)) == 8
-    assert time.monotonic() - began < 8 * 0.2
 
 
 def test_results_that_cannot_be_stored_do_not_queue_up(store):
@@ -199,14 +204,23 @@ def test_results_that_cannot_be_stored_do_not_queue_up(store):
 
 def test_other_keys_are_not_delayed(store, log):
     """While one call is computed, others are computed and hit."""
-    f = store.cache(slow, ignore=["seconds", "log"])
-    first = threading.Thread(target=f, args=(1, 1.0, log))
+    go = threading.Event()
+
+    def held(x, go, log):
+        note(log)
+        if x == 1:
+            go.wait(60)
+        return x
+
+    f = store.cache(held, ignore=["go", "log"])
+    first = threading.Thread(target=f, args=(1, go, log))
     first.start()
     until(lambda: noted(log))
     for x in range(2, 30):
-        f(x, 0, log)
-        f(x, 0, log)
+        f(x, go, log)
+        f(x, go, log)
     assert first.is_alive()
+    go.set()
     first.join()
     assert len(noted(log)) == 29
 
@@ -226,12 +240,10 @@ def test_a_killed_owner_is_replaced(folder, log):
     until(lambda: noted(log))
     killer = threading.Timer(0.5, os.kill, (owner.pid, signal.SIGKILL))
     killer.start()
-    began = time.monotonic()
     assert in_processes(4, ask) == [0] * 4
     killer.join()
     owner.join()
     assert len(noted(log)) == 2
-    assert time.monotonic() - began < 10
 
 
 def test_a_live_computation_is_not_taken_over(folder, log):
@@ -399,6 +411,7 @@ WAITING = """
         time.sleep(600 if x == 1 else 0)
         return x
     try:
+        print("asking", flush=True)
         slow(1)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -415,14 +428,15 @@ def test_an_interrupt_frees_the_turn_and_ends_the_wait(folder, first):
     script.write_text(text)
 
     def start():
-        return subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "asking\n"
+        return process
 
     owner = start()
     assert owner.stdout.readline() == "computing\n"
     waiter = None if first else start()
     if waiter is not None:
-        until(lambda: (folder / KEYS_FILE_NAME).exists())
-        time.sleep(1.5)  # it is waiting by now: it has printed nothing
+        time.sleep(0.5)  # it is waiting by now, or on its way: an interrupt is to reach it anywhere
         waiter.send_signal(signal.SIGINT)
         assert waiter.communicate(timeout=20)[0].split() in (["interrupted", "2"], ["interrupted", "computing", "2"])
     owner.send_signal(signal.SIGINT)

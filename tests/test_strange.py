@@ -272,7 +272,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=_text.filter(bool), module=_text, keywords=st.dictionaries(_text, _values, max_size=4), result=_values)
 def test_any_name_and_any_value(folder, name, module, keywords, result):
     """Functions of any name with any keywords give any plain result, the second time from the store."""

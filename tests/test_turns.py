@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from resultstore import Store, _flights, _locks
 from resultstore._locks import Gate
 from resultstore.errors import BusyError
+from tests.test_flights import until
 
 pytestmark = [
     pytest.mark.versionless,
@@ -84,6 +86,7 @@ def test_an_interrupt_at_any_call_frees_the_turn(store, waits):
         return wait_in(flights, keys[-2]) if waits else None
 
     inside = store.cache(inside, on_mutable="allow", version="1", min_seconds=100)
+    gc.collect()  # else a store of an earlier test may be dropped inside of the code that is struck
     while struck:
         at, struck, count = at + 1, False, 0
 
@@ -223,7 +226,8 @@ def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
     @store.cache(ignore_globals=["runs"])
     def inner(x):
         runs.append("inner")
-        time.sleep(0.5)
+        while "go" not in runs:  # nothing of `threading`: who stands still there is taken for waiting for threads
+            time.sleep(0.01)
         return x
 
     @store.cache(ignore_globals=["runs"])
@@ -233,12 +237,15 @@ def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
 
     runs.clear()
     with ThreadPoolExecutor(3) as pool:
-        futures = []
-        for function in (inner, outer, outer):
-            futures.append(pool.submit(function, 1))
-            time.sleep(0.05)
+        futures = [pool.submit(inner, 1)]
+        until(lambda: runs == ["inner"])
+        futures.append(pool.submit(outer, 1))
+        until(lambda: runs == ["inner", "outer"])
+        futures.append(pool.submit(outer, 1))
+        time.sleep(0.4)  # so that it looks at the others, some times
+        runs.append("go")
         assert [future.result(10) for future in futures] == [1, 1, 1]
-    assert runs == ["inner", "outer"]
+    assert runs == ["inner", "outer", "go"]
 
 
 @pytest.mark.parametrize("shelve", [False, True])
