@@ -128,7 +128,9 @@ def make_settings(
         place = os.path.abspath(os.path.expanduser(os.fsdecode(location)))
     except TypeError:
         raise OptionError("location", location, "write a path, or None to store nothing") from None
-    if "\0" in place or not os.fsdecode(location):
+    except FileNotFoundError:
+        raise LocationError(f"{location!r} is relative, and the present directory is gone: give a full path.") from None
+    if "\0" in place or not os.fsdecode(location) or not _is_encodable(place):
         raise OptionError("location", location, "this cannot be a path")
     if os.path.lexists(place) and not _may_be_directory(place):
         raise LocationError(f"{place} is a file: a store is a directory. Give another path, or move the file away.")
@@ -151,6 +153,13 @@ def make_settings(
     return Settings(
         place, limit, allow_pickle, bool(strict), defaults, policy, durability, signer, group, bool(verify_maps)
     )
+
+
+def _is_encodable(place: str) -> bool:
+    try:
+        return bool(os.fsencode(place))
+    except UnicodeEncodeError:
+        return False
 
 
 def _find_signer(key: object) -> Signer | None:
