@@ -173,13 +173,13 @@ class Keeper:
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
         nbytes = sum(p.facts.nbytes for p in packed) + len(result.text or "")
         check_size(nbytes, self._limit, options)
+        is_burst = self.waiting.is_burst() and computed.duration <= LONGEST_S
         if (
-            self.waiting.is_burst()
+            (is_burst or self._index.connections.is_transacting())  # then it cannot be written before that is over
             and not at_once
             and not self._is_durable
             and len(self.waiting.budgets) == 1
             and not _lifetime.is_over
-            and computed.duration <= LONGEST_S
             and options.size_limit is None
             and all(p.facts.inline is not None for p in packed)
         ):
@@ -245,7 +245,7 @@ class Keeper:
 
     def _write_waiting(self, wait_s: float | None) -> bool:
         waiting = self.waiting
-        if not waiting or self._is_at_it == threading.get_ident():
+        if not waiting or self._is_at_it == threading.get_ident() or self._index.connections.is_transacting():
             return True
         calls: Sequence[CallFacts] = ()
         try:

@@ -14,7 +14,8 @@ from typing import Protocol
 _FORK_WAIT_S = 10.0
 _FORK_TRIES = 100
 _IMPORT_WAIT_S, _IMPORT_PAUSE_S = 1.0, 0.0005
-_held = False
+_was_ours = False
+"""Whether the thread that forks held `opening` before."""
 is_over = False
 """Whether the process has begun to end: nobody will write what waits from now on."""
 
@@ -22,11 +23,11 @@ is_over = False
 class Living(Protocol):
     """Something that holds connections, locks, and accesses that wait to be written."""
 
-    def pause(self, wait_s: float) -> bool:
-        """Let no thread hold a lock that a forked child would inherit; say what `resume` must be told."""
+    def pause(self, wait_s: float) -> None:
+        """Let no thread hold a lock that a forked child would inherit."""
 
-    def resume(self, *, paused: bool) -> None:
-        """Let threads go on, in the parent."""
+    def resume(self) -> None:
+        """Let threads go on, in the parent, wherever an interrupt has ended the pausing."""
 
     def abandon(self) -> None:
         """Start anew, in the child."""
@@ -36,7 +37,7 @@ class Living(Protocol):
 
 
 _living: weakref.WeakSet[Living] = weakref.WeakSet()
-_paused: list[tuple[Living, bool]] = []
+_paused: list[Living] = []
 opening = threading.RLock()
 """Held while anything inside SQLite is opened or closed, and by stores that are only being made or dropped.
 
@@ -76,17 +77,28 @@ def close_all() -> None:
 
 def _before_fork() -> None:
     """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
-    global _held  # noqa: PLW0603 -- there is one process
+    global _was_ours  # noqa: PLW0603 -- there is one process
+    _was_ours = opening._is_owned()  # type: ignore[attr-defined]
     for _ in range(_FORK_TRIES):
-        known = {id(living) for living, _ in _paused}
-        _paused.extend((living, living.pause(_FORK_WAIT_S)) for living in list(_living) if id(living) not in known)
-        _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
-        known = {id(living) for living, _ in _paused}
-        if not _held or all(id(living) in known for living in list(_living)):
+        known = set(map(id, _paused))
+        for living in list(_living):
+            if id(living) not in known:
+                _paused.append(living)  # first, for an interrupt may end the pausing
+                living.pause(_FORK_WAIT_S)
+        # Last: a thread that reads may be opening a connection.
+        held = _was_ours or opening.acquire(timeout=_FORK_WAIT_S)
+        known = set(map(id, _paused))
+        if not held or all(id(living) in known for living in list(_living)):
             _wait_for_imports()
             return
-        opening.release()  # one has come meanwhile
-        _held = False
+        _let_go()  # one has come meanwhile
+
+
+def _let_go() -> None:
+    # Whether it was taken is not remembered: an interrupt may have come before that.
+    if not _was_ours:
+        with contextlib.suppress(RuntimeError):
+            opening.release()
 
 
 def _wait_for_imports() -> None:
@@ -108,11 +120,9 @@ def _others_import() -> bool:
 
 
 def _after_fork_in_parent() -> None:
-    if _held:
-        opening.release()
+    _let_go()
     while _paused:
-        living, paused = _paused.pop()
-        living.resume(paused=paused)
+        _paused.pop().resume()
 
 
 def _after_fork_in_child() -> None:
@@ -120,7 +130,7 @@ def _after_fork_in_child() -> None:
     opening = threading.RLock()
     # Those of threads that the child does not have are held by nobody else now, and must not be dropped
     # before they have been told: dropping would close what the parent uses.
-    for living in {id(living): living for living in (*(living for living, _ in _paused), *_living)}.values():
+    for living in {id(living): living for living in (*_paused, *_living)}.values():
         living.abandon()
     _paused.clear()
 

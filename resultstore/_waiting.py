@@ -100,15 +100,20 @@ class Waiting:
         Nothing is returned if others keep the lock for longer than ``wait_s``.
         """
         none: tuple[dict[bytes, CallFacts], list[CallFacts]] = {}, []
-        if not self._lock.acquire(timeout=wait_s):
-            return ()
+        was_ours = self._lock._is_owned()  # type: ignore[attr-defined]
         try:
+            if not was_ours and not self._lock.acquire(timeout=wait_s):
+                return ()
             calls, earlier = self._calls, self._earlier
             self._calls, self._earlier = none
             self._nbytes = 0
             self._writing |= calls
-        finally:
-            self._lock.release()
+        finally:  # whether it was taken is not remembered: an interrupt may come before that
+            if not was_ours:
+                try:  # noqa: SIM105 -- nor may one come before this
+                    self._lock.release()
+                except RuntimeError:
+                    pass
         return [*earlier, *calls.values()]
 
     def put_back(self, calls: Sequence[CallFacts]) -> None:

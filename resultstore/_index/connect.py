@@ -68,8 +68,8 @@ class Connections(Moving):
         self._renew()
 
     def _renew(self) -> None:
-        self._opened = 0
-        self._counting = threading.Lock()
+        self._opened = self._transacting = 0
+        self._counting = threading.RLock()
         self._paused = False
         self._resumed = threading.Event()
 
@@ -150,7 +150,7 @@ class Connections(Moving):
                 is_hasty = connection.patience < _BUSY_S
             except BaseException as error:
                 self._discard(None)
-                if may_mend and _is_torn(error):
+                if may_mend and opened.is_torn(error):
                     return self._rows_of_torn(sql, parameters)
                 raise
         try:
@@ -161,9 +161,9 @@ class Connections(Moving):
                 return self.rows(sql, parameters)
         except sqlite3.Error as error:
             self._discard(connection)
-            if _is_busy(error):
+            if opened.is_busy(error):
                 self._note_busy()
-            if may_mend and _is_torn(error):
+            if may_mend and opened.is_torn(error):
                 return self._rows_of_torn(sql, parameters)
             if self._guard is None:
                 raise
@@ -234,19 +234,19 @@ class Connections(Moving):
             try:
                 connection = self._open("ro")
             except sqlite3.OperationalError as error:
-                if _is_torn(error):
+                if opened.is_torn(error):
                     raise
                 before = self._guard_state()
-                if before != _LOGGED and not _is_busy(error):
+                if before != _LOGGED and not opened.is_busy(error):
                     # A read-only medium: only an immutable connection opens, which must see no writer.
                     connection = self._open("ro&immutable=1")
                     self._guard = before
                     return connection
                 # An immutable connection would not see what lies in the log. Likely the last writer
                 # of another process is just removing it.
-                if _is_busy(error):
+                if opened.is_busy(error):
                     self._note_busy()
-                if not tries_left or _is_busy(error):
+                if not tries_left or opened.is_busy(error):
                     raise
                 time.sleep(_OPEN_PAUSE_S)
             else:
@@ -334,16 +334,23 @@ class Connections(Moving):
             connection.execute("ROLLBACK")
         self._wait_so_long(connection)
         try:
+            self._transacting = threading.get_ident()
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if _is_busy(error):
+            if opened.is_busy(error):
                 self._note_busy()
             raise
+        finally:
+            self._transacting = 0
         self._busy_until = 0.0
+
+    def is_transacting(self) -> bool:
+        """Say whether the present thread is inside a write transaction, which a signal or a finalizer interrupts."""
+        return self._transacting == threading.get_ident()
 
     def _note_busy(self) -> None:
         """Note that another program locks the index: one wait is enough, later calls do not wait for it as well."""
@@ -389,12 +396,3 @@ def _decoded(text: bytes) -> str:
 
 def _do_nothing(*_: object) -> None:
     """Return None."""
-
-
-def _is_busy(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_torn(error: BaseException) -> bool:
-    """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK

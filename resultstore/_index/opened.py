@@ -179,3 +179,12 @@ def told(path: str) -> Iterator[None]:
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"the store at {path} cannot be used: {error}") from error
+
+
+def is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_torn(error: BaseException) -> bool:
+    """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
