@@ -175,7 +175,7 @@ class Keeper:
         check_size(nbytes, self._limit, options)
         is_burst = self.waiting.is_burst() and computed.duration <= LONGEST_S
         if (
-            (is_burst or self._index.connections.is_transacting())  # then it cannot be written before that is over
+            (is_burst or self._index.connections.is_writing_here())  # then it cannot be written before that is over
             and not at_once
             and not self._is_durable
             and len(self.waiting.budgets) == 1
@@ -245,7 +245,7 @@ class Keeper:
 
     def _write_waiting(self, wait_s: float | None) -> bool:
         waiting = self.waiting
-        if not waiting or self._is_at_it == threading.get_ident() or self._index.connections.is_transacting():
+        if not waiting or self._is_at_it == threading.get_ident() or self._index.connections.is_writing_here():
             return True
         calls: Sequence[CallFacts] = ()
         try:
@@ -266,12 +266,17 @@ class Keeper:
             for name in {call.function.name for call in calls}:
                 self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
         except BaseException:  # an interrupt, of a process that may go on
+            calls = calls or waiting.taken
             if calls and not self._is_written(calls[-1]):
                 waiting.put_back(calls)
             raise
         finally:
             self._is_at_it = 0
-            waiting.written(calls)
+            try:  # not inside of `written`, which an interrupt may keep from beginning
+                waiting.written(calls)
+            except BaseException:
+                waiting.written(calls)
+                raise
         self._heal.tell()
         return True
 

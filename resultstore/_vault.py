@@ -63,7 +63,7 @@ class Vault(Dropping):
         self.blobs = LocalBlobs(self.place, is_durable=is_durable)
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
-        self.gate.is_shut = self.index.connections.is_transacting
+        self.gate.is_shut = self.index.connections.is_writing_here
         self.reporter = Reporter()
         self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn, is_durable=is_durable)
         self._accesses = Accesses(self.index)

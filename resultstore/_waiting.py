@@ -55,6 +55,8 @@ class Waiting:
         self._calls: dict[bytes, CallFacts] = {}
         self._earlier: list[CallFacts] = []
         self._writing: dict[bytes, CallFacts] = {}
+        self.taken: Sequence[CallFacts] = ()
+        """What was taken to be written, until it is: an interrupt may keep `take` from returning it."""
         self._nbytes = 0
         self._since = self._last = 0.0
         self._run = 0
@@ -105,6 +107,7 @@ class Waiting:
             if not was_ours and not self._lock.acquire(timeout=wait_s):
                 return ()
             calls, earlier = self._calls, self._earlier
+            self.taken = [*earlier, *calls.values()]
             self._calls, self._earlier = none
             self._nbytes = 0
             self._writing |= calls
@@ -114,7 +117,7 @@ class Waiting:
                     self._lock.release()
                 except RuntimeError:
                     pass
-        return [*earlier, *calls.values()]
+        return self.taken
 
     def put_back(self, calls: Sequence[CallFacts]) -> None:
         """Let calls wait on that were taken: somebody interrupted their being written."""
@@ -125,6 +128,7 @@ class Waiting:
 
     def written(self, calls: Sequence[CallFacts]) -> None:
         """Say that calls are in the index now, or lost."""
+        self.taken = ()
         for call in calls:
             self._writing.pop(call.key, None)
         if calls:

@@ -141,6 +141,10 @@ def test_an_interrupt_anywhere_leaves_the_store_to_other_threads(folder, work):
     def use():
         answers.append((stored(-at), stored(0)))
 
+    def is_written(at):
+        store._vault.write_waiting()
+        return not store._vault._keeper.waiting and stored.check_call_in_cache(-at)
+
     while seen:
         with contextlib.suppress(KeyboardInterrupt), struck(at, interrupt) as seen:
             doubled(at)
@@ -152,6 +156,7 @@ def test_an_interrupt_anywhere_leaves_the_store_to_other_threads(folder, work):
         thread.start()
         thread.join(20)
         assert answers.pop() == (1 - at, 1)
+        assert is_written(at)
         assert is_free_elsewhere(folder / "gate")
         at += 1
     assert at > 150

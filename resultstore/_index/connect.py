@@ -23,6 +23,7 @@ from resultstore import _lifetime
 from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
 from resultstore._index.opened import told
+from resultstore._index.undisturbed import Undisturbed
 from resultstore._syncing import sync_folder
 from resultstore.errors import DamagedError, SchemaError
 
@@ -68,8 +69,9 @@ class Connections(Moving):
         self._renew()
 
     def _renew(self) -> None:
-        self._opened = self._transacting = 0
+        self._opened = 0
         self._counting = threading.RLock()
+        self.undisturbed = Undisturbed()
         self._paused = False
         self._resumed = threading.Event()
 
@@ -334,23 +336,23 @@ class Connections(Moving):
             connection.execute("ROLLBACK")
         self._wait_so_long(connection)
         try:
-            self._transacting = threading.get_ident()
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
+            with self.undisturbed():
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             if opened.is_busy(error):
                 self._note_busy()
             raise
-        finally:
-            self._transacting = 0
         self._busy_until = 0.0
 
-    def is_transacting(self) -> bool:
-        """Say whether the present thread is inside a write transaction, which a signal or a finalizer interrupts."""
-        return self._transacting == threading.get_ident()
+    def is_writing_here(self) -> bool:
+        """Say whether the present thread is at a write already: a signal, or a finalizer, has interrupted it."""
+        return self.undisturbed.is_interrupted()
 
     def _note_busy(self) -> None:
         """Note that another program locks the index: one wait is enough, later calls do not wait for it as well."""

@@ -68,7 +68,7 @@ class Connection(sqlite3.Connection):
                     pulses.pop(identity).close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
+        with contextlib.suppress(Exception):  # it never opened, or the interpreter is being taken down
             self.close()
 
 
