@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import subprocess
 import sys
 import threading
 
@@ -161,3 +162,29 @@ def test_an_interrupt_anywhere_leaves_the_store_to_other_threads(folder, work):
         at += 1
     assert at > 150
     assert {problem.kind for problem in store.verify()} <= {"orphan"}
+
+
+LAST_CALLS = """
+import os, sys
+from resultstore import Store
+
+store = Store(sys.argv[1])
+
+@store.cache
+def double(x):
+    return x * 2
+
+class Last:
+    def __del__(self, write=os.write, double=double):
+        write(1, b"%d %d" % (double(5), double(6)))
+
+double(5)
+sys.last = Last()
+"""
+
+
+def test_a_finalizer_may_call_as_the_interpreter_is_taken_down(folder):
+    """Calls are answered when the modules are gone already: a stored one, and one that is computed."""
+    run = subprocess.run([sys.executable, "-c", LAST_CALLS, str(folder)], capture_output=True, text=True, check=True)
+    assert run.stdout == "10 12"
+    assert "resultstore" not in run.stderr
