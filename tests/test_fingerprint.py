@@ -97,6 +97,29 @@ def test_docstrings_are_not_seen():
     assert fingerprint('def f(x):\n    return "One."\n') != fingerprint('def f(x):\n    return "Other."\n')
 
 
+@pytest.mark.parametrize("body", ["x / 2", "x / 2.5", "(x, 'text', 3)", "[x, 1000, 'text', *(2.5, 1000)]"])
+def test_adding_a_docstring_is_not_seen(body):
+    """A docstring where there was none is no change, whatever constants it pushes aside."""
+    plain, told = f"def f(x):\n    return {body}\n", f"def f(x):\n    'Doc.'\n    return {body}\n"
+    assert fingerprint(plain) == fingerprint(told)
+    assert fingerprint(told) != fingerprint(told.replace("2", "4").replace("text", "other"))
+
+
+def test_a_docstring_that_is_a_constant_too_is_seen():
+    """A text that is returned counts, also if it is the docstring at the same time."""
+    one = 'def f(x):\n    "One."\n    return "One."\n'
+    assert fingerprint(one) != fingerprint(one.replace("One", "Two"))
+
+
+def test_the_first_of_many_constants_may_be_a_docstring():
+    """With more constants than one byte can number, a docstring is known as well."""
+    numbers = ", ".join(f"{n}.5" for n in range(600))
+    source = f"def f(x):\n    'Doc.'\n    return [x, {numbers}]\n".replace("[x", "[x + 0.25 + len(str(x)) + x")
+    many = source.replace("[", "(x, [").replace("]", "])")
+    assert fingerprint(many) == fingerprint(many.replace("Doc.", "Other."))
+    assert fingerprint(many) != fingerprint(many.replace("256.5", "256.25"))
+
+
 @pytest.mark.parametrize(
     "variant",
     [
