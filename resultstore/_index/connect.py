@@ -23,7 +23,6 @@ from resultstore import _lifetime
 from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
 from resultstore._index.opened import told
-from resultstore._index.undisturbed import Undisturbed
 from resultstore._syncing import sync_folder
 from resultstore.errors import DamagedError, SchemaError
 
@@ -71,7 +70,7 @@ class Connections(Moving):
     def _renew(self) -> None:
         self._opened = 0
         self._counting = threading.RLock()
-        self.undisturbed = Undisturbed()
+        self.undisturbed = opened.Undisturbed()
         self._paused = False
         self._resumed = threading.Event()
 

@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import struct
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -188,3 +189,26 @@ def is_busy(error: BaseException) -> bool:
 def is_torn(error: BaseException) -> bool:
     """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
     return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
+
+
+class Undisturbed:
+    """Notes when the writing connection is in use, which only the holder of the write gate uses.
+
+    No other write of the same thread may come in between: a signal's handler, or a finalizer, may make calls anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._thread = 0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        before = self._thread
+        try:
+            self._thread = threading.get_ident()
+            yield
+        finally:
+            self._thread = before
+
+    def is_interrupted(self) -> bool:
+        """Say whether the present thread is at it already."""
+        return self._thread == threading.get_ident()
