@@ -116,6 +116,8 @@ class _Bringing:
         self._waiting: list[Found] = []
         self._nbytes = 0
         self._faults: dict[str, str | None] = {}
+        self._superseded: list[str] = []
+        """Payload files of calls that the store has anew."""
 
     def from_index(self) -> Repair:
         salvage = Salvage(self._path, self._vault.blobs.scratch())
@@ -162,7 +164,17 @@ class _Bringing:
         files = self._vault.put_away([self._path, *(self._path + side for side in SIDES)])
         with self._vault.changing(), self._vault.index.connections.transaction() as connection:
             restore.forget_source(connection, self._name)
+        self._delete_superseded()
         return Repair(**self._counts, files=files)
+
+    def _delete_superseded(self) -> None:
+        """Delete files that no row names and none will: from now on nothing counts them any more."""
+        for start in range(0, len(self._superseded), _LINES):
+            with self._vault.changing():
+                for name in self._superseded[start : start + _LINES]:
+                    with contextlib.suppress(OSError):
+                        if not self._vault.index.has_file(name):
+                            self._vault.blobs.delete(name)
 
     def _write(self, rows: Iterable[T], write: Callable[[Any, list[T]], None]) -> None:
         """Write rows some at a time; they are read outside the gate."""
@@ -177,6 +189,8 @@ class _Bringing:
         """Let a call be admitted, if it is not known, as what can be believed of it."""
         if restore.is_known(self._vault.index.present(found.call.key), found):
             self._counts["known"] += 1
+            leaves = found.call.result.leaves if found.call.result is not None else ()
+            self._superseded += [leaf.payload.file for leaf in leaves if leaf.payload.file is not None]
             return
         call = found.call
         if call.state == STORED:

@@ -61,12 +61,19 @@ class Connection(sqlite3.Connection):
 
     def close(self) -> None:
         with _lifetime.opening:
-            super().close()
-            identity, self.identity = self.identity, None
-            if identity is not None:
-                counts[identity] -= 1
-                if not counts[identity] and identity in pulses:
-                    pulses.pop(identity).close()
+            try:
+                # A statement that somebody still holds, as an interrupt's traceback does, keeps its transaction
+                # alive after closing: nobody could write any more.
+                with contextlib.suppress(sqlite3.Error):
+                    if self.in_transaction:
+                        self.rollback()
+                super().close()
+            finally:
+                identity, self.identity = self.identity, None
+                if identity is not None:
+                    counts[identity] -= 1
+                    if not counts[identity] and identity in pulses:
+                        pulses.pop(identity).close()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # it never opened, or the interpreter is being taken down

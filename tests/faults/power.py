@@ -277,6 +277,8 @@ def _after_cut(some: Work, place: Path, report: Report, done: int) -> None:
         if not session.call(name, x):
             report.errors.append(f"not stored: {name}({x}); told: {report.told}")
     store = session.store
+    if some.repairs:  # one that was cut short is due again
+        store.repair()
     problems = store.verify(fix=True)
     if any(problem.kind == "index" for problem in problems):
         report.errors.append(f"the index is damaged: {problems}")
