@@ -10,7 +10,7 @@ from typing import Any, Self
 from resultstore import _clock, _lineage
 from resultstore._data import Data
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
-from resultstore._identity.key import Form, Identity, Leaning
+from resultstore._identity.key import STAND_IN, Form, Identity, Leaning
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
@@ -161,7 +161,7 @@ class Computing:
     ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
         if self._identity.has_moved(call[3]):
-            vault.refuse_moved(computed)
+            vault.refuse_moved(computed, self._identity.moved(computed.function))
             value, stored = result, False
         else:
             as_asked = call[4] == asked  # what has changed meanwhile makes another call
@@ -247,6 +247,13 @@ class Computing:
         if not error.where.startswith("argument"):
             remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
         else:
-            remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
+            name = error.where.removeprefix("argument ")
+            remedy = (
+                ". Let it return what identifies such a value as well"
+                if error.problem.startswith(STAND_IN)
+                else ". Pass plain values or arrays, or say what identifies it "
+                f"(key={{{name}: ...}}, or register_digest), or name it in "
+                "ignore=[...] if it does not change the result"
+            )
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self._run_plainly(args, kwargs)

@@ -21,7 +21,7 @@ from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._verifying import row_checksum
 from resultstore._waiting import LONGEST_S, waiting_at
-from resultstore._writing import Writing
+from resultstore._writing import Writing, what_hinders
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.errors import BusyError
 from resultstore.formats.base import WORTH_NBYTES, Encoded
@@ -264,7 +264,7 @@ class Keeper:
                 return False
             calls = calls or waiting.take()
             for name in {call.function.name for call in calls}:
-                self._warn(name, "writing", f"results could not be stored in {self._place}: {error}")
+                self._warn(name, "writing", f"results could not be stored in {what_hinders(self._place, error)}")
         except BaseException:  # an interrupt, of a process that may go on
             if calls and not self._is_written(calls[-1]):
                 waiting.put_back(calls)

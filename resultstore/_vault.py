@@ -38,7 +38,7 @@ from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
 from resultstore._trust import Trust
-from resultstore._writing import GATE_WAIT_S, Writing
+from resultstore._writing import GATE_WAIT_S, Writing, what_hinders
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.raised import Raised, take_raised_apart
@@ -292,7 +292,9 @@ class Vault(Dropping):
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             if not self._writing.tell_unsettled(error):
-                self.reporter.warn(name, "writing", f"a result could not be stored in {self.place}: {error}")
+                self.reporter.warn(
+                    name, "writing", f"a result could not be stored in {what_hinders(self.place, error)}"
+                )
             return value, False
         _lineage.note(self.place, computed.key)
         if not self._armed:
@@ -318,13 +320,12 @@ class Vault(Dropping):
             return value
         return value if mapped is MISS else mapped  # evicted or cleared meanwhile
 
-    def refuse_moved(self, computed: Computed) -> None:
+    def refuse_moved(self, computed: Computed, names: list[str]) -> None:
         """Tell that a result belongs to no version of its function: what that depends on changed while it ran."""
+        what = f", {', '.join(names[:3])}," if names else " (a global, a helper, a closure value)"
+        said = f"a result is not stored: what the function depends on{what} was changed while it ran"
         self._refuse(
-            computed,
-            "moved",
-            "a result is not stored: what the function depends on (a global, a helper, a closure value) "
-            "was changed while it ran",
+            computed, "moved", f"{said}. Make it an argument, or pass ignore_globals=[...] if it does not matter"
         )
 
     def _refuse(self, computed: Computed, kind: str, message: str) -> None:

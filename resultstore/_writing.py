@@ -9,10 +9,18 @@ from collections.abc import Callable, Iterator
 from resultstore._index.index import Index
 from resultstore._locks import Gate
 from resultstore._place import make_place
+from resultstore._rights import is_read_only
 from resultstore.errors import BusyError, SchemaError
 
 GATE_WAIT_S = 10.0
 _UPGRADE_WAIT_S, _PAUSE_S = 600.0, 30.0
+
+
+def what_hinders(place: str, error: Exception) -> str:
+    """Return, for a warning, where something could not be written and why."""
+    if is_read_only(place, error):
+        return f"{place}: it is read-only for you ({error}). Hits go on; what is not stored there is computed each time"
+    return f"{place}: {error}"
 
 
 class Writing:

@@ -29,6 +29,7 @@ _EXACT = 2**53
 _DEFAULT = b"O" + encode("the default") + length(0)
 """Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
 _SHORT = 60
+STAND_IN = "its function in key="
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = _SHORT
 _brief.maxlevel = 3
@@ -134,7 +135,7 @@ class Form:
         try:
             return stand_in(value)
         except Exception as error:  # it is anyone's code
-            problem = f"its function in key= raised {type(error).__name__}: {error}"
+            problem = f"{STAND_IN} raised {type(error).__name__}: {error}"
             raise DigestError(problem, f"argument {name!r}") from error
 
     def _bind_identified(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -239,6 +240,17 @@ class Identity:
             return self._fingerprint.value() != fingerprint
         except Exception:  # it has lost its digest
             return True
+
+    def moved(self, before: FunctionFacts) -> list[str]:
+        """Return the names of what a function depends on and is not as it was, as far as that can be told."""
+        state = self._fingerprint.state()
+        then = {(fact.kind, fact.name): fact.digest for fact in before.dependencies}
+        try:
+            present = () if state is None else dependencies_of(state)
+        except Exception:  # it has changed once more: the warning does without names
+            return []
+        now = {(fact.kind, fact.name): fact.digest for fact in present}
+        return sorted({name for kind, name in then.keys() | now if then.get((kind, name)) != now.get((kind, name))})
 
     def running(self) -> AbstractContextManager[None]:
         """Return a context to run the function in: what it changes itself is no change."""
