@@ -14,6 +14,7 @@ from resultstore._identity.instances import refused
 
 _DISTANCES = "sklearn.metrics._dist_metrics"
 _LOSSES = ("sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
+_TRIES = 9  # another thread may ask it meanwhile
 _NEIGHBOURS = ("sklearn.neighbors._ball_tree", "sklearn.neighbors._kd_tree")
 
 
@@ -30,12 +31,13 @@ def _tree(kind: Any) -> Told:
 
 def _neighbours(kind: Any) -> Told:
     def told(tree: Any) -> tuple[Any, ...]:
-        state = kind.__getstate__(tree)
-        counted = (*kind.get_tree_stats(tree), kind.get_n_calls(tree))
         # How often it was asked does not count: a model would be another one after each prediction. Where these
         # four are not in the place that is known, nothing is left out.
-        known = (*state[:7], *state[11:]) if state[7:11] == counted else state
-        return *known, tree.sum_weight
+        for _ in range(_TRIES):
+            state = kind.__getstate__(tree)
+            if state[7:11] == (*kind.get_tree_stats(tree), kind.get_n_calls(tree)):
+                return *state[:7], *state[11:], tree.sum_weight
+        return *kind.__getstate__(tree), tree.sum_weight
 
     return told
 
