@@ -9,6 +9,7 @@ from resultstore._index.index import Index
 
 _FLUSH_S, _FLUSH_COUNT = 5.0, 20_000
 _LOOK_S = 0.5
+_NONE = 0, 0.0
 
 
 class Accesses:
@@ -23,9 +24,15 @@ class Accesses:
     def note(self, call_id: int) -> bool:
         """Note an access; say whether it is time to look what has become of the index, and perhaps to write."""
         now = _clock.now()
-        count = self._waiting.pop(call_id, (0, 0.0))[0]
-        self._waiting[call_id] = (count + 1, now)  # at the end: the order is that of the last access
+        entry = 1 + self._waiting.pop(call_id, _NONE)[0], now
+        if self._waiting.setdefault(call_id, entry) is not entry:  # another thread's, in between
+            self._add(call_id, *entry)
         return abs(now - self._looked_at) > _LOOK_S or len(self._waiting) > _FLUSH_COUNT
+
+    def _add(self, call_id: int, count: int, at: float) -> None:
+        """Count accesses, at the end: the order is that of the last one. No lock: others' are taken out and added."""
+        while self._waiting.setdefault(call_id, entry := (count, at)) is not entry:
+            count += self._waiting.pop(call_id, _NONE)[0]
 
     def are_due(self) -> bool:
         """Say whether it is time to write."""
@@ -43,7 +50,8 @@ class Accesses:
         Accesses that were noted before such a moment get their places before it, though they are written later: so
         the order of eviction is that in which things happened in this process, and no miss pays for earlier hits.
         """
-        waiting, self._waiting = list(self._waiting.items()), {}
+        noted, self._waiting = self._waiting, {}  # in one step: what others note from now on goes into the new one
+        waiting = list(noted.items())
         places, done = [], 0
         for moment in moments:
             while done < len(waiting) and waiting[done][1][1] <= moment:
@@ -53,7 +61,9 @@ class Accesses:
             places.append(first)
             first += 1
         if done < len(waiting):
-            self._waiting = dict(waiting[done:]) | self._waiting
+            newer, self._waiting = self._waiting, dict(waiting[done:])
+            for call_id, (count, at) in newer.items():
+                self._add(call_id, count, at)
         return places
 
     def write(self) -> None:

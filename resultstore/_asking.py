@@ -86,7 +86,7 @@ class Asking:
         from resultstore._index.select import CallSelect
 
         self._vault.flush()
-        return Records(CallSelect(self._vault.index.connections, query, self._load, self._vault.pin))
+        return Records(CallSelect(self._vault.index.connections, query, self))
 
     def record(self, key: bytes | str) -> Record | None:
         """Return the record of the call with a key, or None.
@@ -110,7 +110,7 @@ class Asking:
 
         self._vault.flush()
         wanted = Query(key=parsed)
-        return Records(CallSelect(self._vault.index.connections, wanted, self._load, self._vault.pin)).first()
+        return Records(CallSelect(self._vault.index.connections, wanted, self)).first()
 
     def explain(self, record: Record | Reference | bytes | str, /) -> Explanation:
         """Say whether a past call would be a hit now, and what became of its result.
@@ -141,10 +141,11 @@ class Asking:
         from resultstore.record import Record
 
         key = record.key if isinstance(record, (Record, Reference)) else record
-        return _explaining.explain_record(self._vault, self._load, parse_key(key))
+        return _explaining.explain_record(self._vault, self, parse_key(key))
 
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
-        assert self._vault is not None
+        if self._vault is None:
+            raise MissingError(f"the result of {record.function} cannot be had: storing is switched off")
         mode = parse_mmap_mode(mmap_mode, self._defaults.mmap_mode)
         try:
             value = self._vault.load(record.key, mode)
@@ -157,6 +158,11 @@ class Asking:
         if type(value) is Raised:
             raise value.error
         return value
+
+    def _set_pinned(self, key: bytes, pinned: bool) -> None:
+        if self._vault is None:
+            raise MissingError("no call is on record: storing is switched off")
+        self._vault.pin(key, pinned)
 
     def accept(self, function: Callable[..., Any], from_version: Version | int | str | bytes, reason: str) -> int:
         """Let results of an older version count for a function as it is now; return how many stored calls that brings.

@@ -52,8 +52,10 @@ class AsyncCachedFunction(CachedFunction[P, R_co]):
 
         if hasattr(inspect, "markcoroutinefunction"):
             inspect.markcoroutinefunction(self)
-        else:  # Python 3.11
+        else:  # Python 3.11: asyncio looks for its mark, inspect at the code of what looks like a function
             self._is_coroutine: object = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+            for part in ("__code__", "__defaults__", "__kwdefaults__"):
+                setattr(self, part, getattr(self._func, part, None))
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         vault = self._vault

@@ -13,8 +13,9 @@ from typing import Any
 
 from resultstore._facts import STORED, ArgumentFacts, Computed, LeafFacts
 from resultstore._identity.encoding import short
-from resultstore._identity.key import Form, summarise
+from resultstore._identity.key import Form
 from resultstore._identity.maps import Handed
+from resultstore._identity.summary import summarise
 from resultstore._index.index import CallRow
 from resultstore._loaded import loaded
 from resultstore._report import logger

@@ -23,6 +23,21 @@ from resultstore.formats.raised import Raised
 Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
 """A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
 
+_DRAWN = (
+    "a result is not stored: the call has drawn from the random generator in argument {}, and a hit would leave that "
+    "where it was, so that whoever draws next would draw the same again. Pass a seed, and make the generator inside, "
+    "or say by key={{...}} what counts of it"
+)
+
+
+def _moved(names: list[str]) -> str:
+    """Return what is told of a result that belongs to no version of its function."""
+    what = f", {', '.join(names[:3])}," if names else " (a global, a helper, a closure value)"
+    return (
+        f"a result is not stored: what the function depends on{what} was changed while it ran. "
+        "Make it an argument, or pass ignore_globals=[...] if it does not matter"
+    )
+
 
 class Outcome(Data):
     """What a computation gave."""
@@ -160,15 +175,19 @@ class Computing:
         self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool, asked: bytes
     ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
+        drawn = call[0].drawn_from(call[1], call[2])
         if self._identity.has_moved(call[3]):
-            vault.refuse_moved(computed, self._identity.moved(computed.function))
+            vault.refuse(computed, "moved", _moved(self._identity.moved(computed.function)))
+            value, stored = result, False
+        elif drawn:
+            vault.refuse(computed, "mutated", _DRAWN.format(" and ".join(map(repr, drawn))))
             value, stored = result, False
         else:
             as_asked = call[4] == asked  # what has changed meanwhile makes another call
             value, stored = vault.keep(computed, result, self._options, at_once=replaces or not as_asked)
             stored &= as_asked
         self._progress.called(computed.duration)
-        if self._options.check_arguments:
+        if self._options.check_arguments and not drawn:
             from resultstore._checking import tell_changed
 
             tell_changed(vault, self.name, call[0], call[1], call[2])

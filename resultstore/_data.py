@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, dataclass_transform
 
-D = TypeVar("D", bound="Data")
-
 _FEW = 20
 """So many objects are made without compiling: that takes as long as making forty."""
 
@@ -54,6 +52,9 @@ class Data:
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
         return f"{type(self).__qualname__}({fields})"
+
+
+D = TypeVar("D", bound=Data)  # a bound that is a text costs the import of annotationlib, from Python 3.14 on
 
 
 def _compile(kind: type[Data]) -> Callable[..., None]:

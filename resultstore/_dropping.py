@@ -116,8 +116,10 @@ class Dropping:
             return self.index.connections.exists()
 
     def disk_nbytes(self) -> int:
-        """Return what the store takes on the disk, without a scan of its payloads."""
-        return self._room.disk_nbytes()
+        """Return what the store takes on the disk; its payloads are looked at only where no index knows of them."""
+        if self.index.connections.exists():
+            return self._room.disk_nbytes()
+        return self._room.disk_nbytes() + self.remains.payload_nbytes() if self.remains.is_place() else 0
 
     def forget_unused_versions(self) -> None:
         """Forget versions without calls, which no other one leans on."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from resultstore import _clock, explain
 from resultstore._aliases import Aliases
-from resultstore._facts import EVICTED, NOT_STORED, FunctionFacts
+from resultstore._facts import EVICTED, NOT_STORED, STORED, FunctionFacts
 from resultstore._identity.key import Form, Identity
 from resultstore._index.connect import told
 from resultstore._index.index import CallRow
@@ -19,7 +19,7 @@ from resultstore.change import Change, changes_between
 from resultstore.errors import DigestError
 from resultstore.explain import Explanation
 from resultstore.query import Query
-from resultstore.record import Record
+from resultstore.record import Home, Record
 
 _PAYLOAD_GONE = "its payload was "
 
@@ -49,9 +49,9 @@ class _Asked(NamedTuple):
     fingerprint: bytes
 
 
-def explain_call(function: Explained, load: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
+def explain_call(function: Explained, home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
     """Say whether a call would hit, and if not why."""
-    vault, name = function._vault, function._identity.name
+    vault = function._vault
     form = function._identity.form()
     try:
         values = form.bind(*function._given, *args, **kwargs)
@@ -69,10 +69,10 @@ def explain_call(function: Explained, load: Any, args: tuple[Any, ...], kwargs: 
     except Exception as error:  # a value's own code may run while it is looked at
         return _unkeyed(error)
     with told(vault.index.connections.path):
-        known = _known(function, vault, load, call, facts)
+        known = _known(function, vault, home, call, facts)
         if known is not None:
             return known
-        return _from_nearest(vault, load, name, function._aliases.names, facts, arguments, _place_of(function))
+        return _from_nearest(function, vault, home, facts, arguments)
 
 
 def _unkeyed(error: Exception) -> Explanation:
@@ -83,13 +83,13 @@ def _unkeyed(error: Exception) -> Explanation:
     return explain.make("unkeyed", f"the call runs uncached: {where}{': ' * bool(where)}{problem}", (), (change,))
 
 
-def _known(function: Explained, vault: Vault, load: Any, call: _Asked, facts: FunctionFacts) -> Explanation | None:
+def _known(function: Explained, vault: Vault, home: Home, call: _Asked, facts: FunctionFacts) -> Explanation | None:
     """Explain a call that is on record, under its own key or that of a version that stands in; None if it is not."""
     own = call.form.key(call.fingerprint, call.encodings)
     others = function._aliases.keys(vault, call.form, call.fingerprint, call.encodings, function._function_facts)
     first: Explanation | None = None
     for key in (own, *others):
-        record = record_of(vault, key, load)
+        record = record_of(vault, key, home)
         if record is None:
             continue
         explanation = _judge(function, vault, record, facts)
@@ -157,39 +157,38 @@ def _alias(vault: Vault, record: Record, facts: FunctionFacts) -> tuple[str, str
 
 
 def _from_nearest(
+    function: Explained,
     vault: Vault,
-    load: Any,
-    name: str,
-    names: tuple[str, ...],
+    home: Home,
     facts: FunctionFacts,
     arguments: dict[str, explain.Argument],
-    place: str | None,
 ) -> Explanation:
     """Explain a call that is not on record by the past call that is nearest to it."""
     from resultstore._index.nearest import nearest
 
+    name, names = function._identity.name, function._aliases.names
     tokens = {argument: token for argument, (_, token, _) in arguments.items()}
     found = nearest(vault.index.connections, names, tokens, facts.fingerprint)
-    record = None if found is None else record_of(vault, found.key, load)
+    record = None if found is None else record_of(vault, found.key, home)
     if found is None or record is None:
         return explain.make("never called", f"no call of {name} is on record")
     others = explain.argument_changes(found.arguments, arguments)
     counting = Present(names, facts.place, facts).counting(vault)
     counts = (record.function, record.fingerprint) in counting
-    changes = () if counts else _version_changes(vault, record, facts, place)
+    changes = () if counts else _version_changes(vault, record, facts, _place_of(function))
     line = f"nearest call: {explain.describe_call(record)}"
     if not others and changes:
         head, lines = explain.describe_changes(changes)
-        hint = f'if the change is harmless: store.accept(f, from_version={record.version!r}, reason="...")'
-        reason = changes[0].kind
-        return explain.make(
-            reason, head, [*lines, f"the call was {explain.describe_call(record)}", hint], changes, record
-        )
+        lines.append(f"the call was {explain.describe_call(record)}")
+        if record.state == STORED:
+            how = f'store.accept({_spelled(function)}, from_version={record.version!r}, reason="...")'
+            lines.append(f"if the change is harmless: {how}")
+        return explain.make(changes[0].kind, head, lines, changes, record)
     rest = [f"and the function is another version since: {'; '.join(map(str, changes[:3]))}"] if changes else []
+    head, lines = explain.describe_arguments(others)
     if len(others) > 1 and not found.equal:
         head = f"no call of {name} that is like this one is on record"
-        return explain.make("never called", head, [line, *rest], (*others, *changes), record)
-    head, lines = explain.describe_arguments(others)
+        return explain.make("never called", head, [*lines, line, *rest], (*others, *changes), record)
     return explain.make("argument", head, [*lines, line, *rest], (*others, *changes), record)
 
 
@@ -204,12 +203,18 @@ def _version_changes(vault: Vault, record: Record, facts: FunctionFacts, place: 
     return () if row is None else changes_between(facts_of(vault.index.connections, row), facts, place)
 
 
-def record_of(vault: Vault, key: bytes, load: Any) -> Record | None:
+def record_of(vault: Vault, key: bytes, home: Home) -> Record | None:
     """Return the record with a key, or None."""
     from resultstore._index.select import CallSelect
 
-    page = CallSelect(vault.index.connections, Query(key=key), load, vault.pin).page(0, 1)
+    page = CallSelect(vault.index.connections, Query(key=key), home).page(0, 1)
     return page[0] if page else None
+
+
+def _spelled(function: Explained) -> str:
+    """Return a function as its caller may write it, such as ``Model.fit``."""
+    name = str(getattr(function, "__qualname__", "")).rpartition("<locals>.")[2]
+    return name if all(part.isidentifier() for part in name.split(".")) else "f"
 
 
 def _place_of(function: Explained) -> str | None:
@@ -220,22 +225,22 @@ def _place_of(function: Explained) -> str | None:
 # -- records
 
 
-def explain_record(vault: Vault | None, load: Any, key: bytes) -> Explanation:
+def explain_record(vault: Vault | None, home: Home, key: bytes) -> Explanation:
     """Say whether the call of a record would hit now, and what became of its result."""
     if vault is None:
         return explain.make("off", "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment")
     with told(vault.index.connections.path):
-        record = record_of(vault, key, load)
+        record = record_of(vault, key, home)
         if record is None:
             return explain.make(
                 "unknown", f"no call with key {key.hex()} is on record: it was never made, or forgotten"
             )
-        made = _explain_record(vault, load, record)
-        lines = [made.text, *_lineage(vault, key, load)]
+        made = _explain_record(vault, home, record)
+        lines = [made.text, *_lineage(vault, key, home)]
         return Explanation(made.outcome, made.reason, made.changes, made.nearest, "\n".join(lines))
 
 
-def _explain_record(vault: Vault, load: Any, record: Record) -> Explanation:
+def _explain_record(vault: Vault, home: Home, record: Record) -> Explanation:
     functions = [f for f in functions_at(vault.place) if record.function in f._aliases.names]
     for function in functions:
         present = function._present()
@@ -244,7 +249,7 @@ def _explain_record(vault: Vault, load: Any, record: Record) -> Explanation:
     for function in functions:
         facts = function._present().facts
         if facts is not None:
-            return _of_present(function, vault, load, record, facts)
+            return _of_present(function, vault, home, record, facts)
     made = _broken(vault, record)
     if made is None:
         made = explain.make("stored", explain.describe_hit(record), (), (), record)
@@ -252,7 +257,7 @@ def _explain_record(vault: Vault, load: Any, record: Record) -> Explanation:
     return Explanation(made.outcome, made.reason, made.changes, made.nearest, f"{made.text}\n{line}")
 
 
-def _of_present(function: Explained, vault: Vault, load: Any, record: Record, facts: FunctionFacts) -> Explanation:
+def _of_present(function: Explained, vault: Vault, home: Home, record: Record, facts: FunctionFacts) -> Explanation:
     """Explain the record of a version that no longer counts: by what the present one has for these arguments."""
     from resultstore._index.nearest import arguments_of, nearest
 
@@ -261,7 +266,7 @@ def _of_present(function: Explained, vault: Vault, load: Any, record: Record, fa
     tokens = {name: token for name, (_, token, _) in arguments.items()}
     found = nearest(connections, function._aliases.names, tokens, facts.fingerprint)
     if found is not None and found.equal == len(tokens) == len(found.arguments):
-        own = record_of(vault, found.key, load)
+        own = record_of(vault, found.key, home)
         if own is not None and own.fingerprint == facts.fingerprint:
             return _judge(function, vault, own, facts)
     changes = _version_changes(vault, record, facts, _place_of(function))
@@ -275,11 +280,11 @@ def _of_present(function: Explained, vault: Vault, load: Any, record: Record, fa
     )
 
 
-def _lineage(vault: Vault, key: bytes, load: Any) -> Iterator[str]:
+def _lineage(vault: Vault, key: bytes, home: Home) -> Iterator[str]:
     from resultstore._index.nearest import relatives
 
     for title, keys in zip(("made by", "made"), relatives(vault.index.connections, key), strict=True):
         for other in keys:
-            record = record_of(vault, other, load)
+            record = record_of(vault, other, home)
             if record is not None:
                 yield f"{title}: {explain.describe_call(record)}"

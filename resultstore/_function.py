@@ -43,7 +43,7 @@ class Owner(Shelf, Protocol):
     def cache(self, func: Any, ignore: Any = None) -> Any:
         """Decorate a function."""
 
-    def clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
+    def _clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
         """Remove a function's calls."""
 
 

@@ -28,6 +28,9 @@ class Housekeeping:
     def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
         raise NotImplementedError
 
+    def _set_pinned(self, key: bytes, pinned: bool) -> None:
+        raise NotImplementedError
+
     def record(self, key: bytes | str) -> Record | None:
         """Return the record of the call with a key, or None."""
         raise NotImplementedError
@@ -65,6 +68,11 @@ class Housekeeping:
         fingerprint : bytes, optional
             Also the version with this fingerprint, wherever it was defined.
 
+        Raises
+        ------
+        OptionError
+            If neither place nor fingerprint is given, and all calls of the function were made in scripts or notebooks.
+
         Examples
         --------
         >>> store.clear_function("package.module.f")
@@ -72,6 +80,17 @@ class Housekeeping:
         >>> store.clear_function(square.name, fingerprint=square.fingerprint())
         1
         """
+        count = self._clear_function(name, place, fingerprint)
+        if not count and not place and fingerprint is None and self._vault is not None:
+            from resultstore._index.select import places_of
+
+            places = places_of(self._vault.index.connections, plain_text(name))
+            if any(places):
+                which = f"place={places[0]!r}" if len(places) == 1 else f"one of them as place={places[0]!r}"
+                raise OptionError("place", place, f"calls of {name} were made in {', '.join(places)}: pass {which}")
+        return count
+
+    def _clear_function(self, name: str, place: str, fingerprint: bytes | None) -> int:
         if self._vault is None:
             return 0
         from resultstore._index.select import version_ids
@@ -205,7 +224,7 @@ class Housekeeping:
         from resultstore._index.select import ListedCalls
 
         ids, nbytes, disk_nbytes = _upkeep.plan_eviction(self._vault, limits)
-        listed = ListedCalls(self._vault.index.connections, ids, self._load, self._vault.pin)
+        listed = ListedCalls(self._vault.index.connections, ids, self)
         return _upkeep.Plan(Records(listed), nbytes, disk_nbytes)
 
     def pin(self, record: Record | Reference | bytes | str, /) -> Record:
@@ -263,9 +282,7 @@ class Housekeeping:
         from resultstore.record import Record
 
         key = parse_key(record.key if isinstance(record, (Record, Reference)) else record)
-        if self._vault is None:
-            raise MissingError("no call is on record: storing is switched off")
-        self._vault.pin(key, pinned)
+        self._set_pinned(key, pinned)
         found = self.record(key)
         if found is None:
             raise MissingError(f"the call with the key {key.hex()} has just been forgotten")

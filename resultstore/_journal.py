@@ -60,7 +60,11 @@ class Journal:
 
     def set_aside(self) -> None:
         """Begin a new journal; the old one stays beside it, with its date."""
-        if self.nbytes():
+        try:
+            is_any = os.stat(self.path).st_size > 0
+        except FileNotFoundError:
+            is_any = False  # any other error is raised: a journal that stayed would be taken for the new index's own
+        if is_any:
             folder = os.path.dirname(self.path)
             os.rename(self.path, free_name(folder, _STEM, _SUFFIX))
             self._is_entered = False

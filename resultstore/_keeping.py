@@ -17,11 +17,12 @@ from resultstore._leaning import files_only, named_in_journal
 from resultstore._loading import Loader
 from resultstore._place import make_place
 from resultstore._remains import Heal
+from resultstore._report import remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions
 from resultstore._verifying import row_checksum
 from resultstore._waiting import LONGEST_S, waiting_at
-from resultstore._writing import Writing, what_hinders
+from resultstore._writing import Writing
 from resultstore.blobs.base import Blobs, new_name
 from resultstore.errors import BusyError
 from resultstore.formats.base import WORTH_NBYTES, Encoded
@@ -95,7 +96,7 @@ class Keeper:
         def stage(encoded: Encoded) -> str | None:
             with contextlib.suppress(TooLargeError, UnwantedError, OSError):  # `keep` meets them again, and tells
                 check_size(encoded.nbytes, self._limit, options)
-                make_place(self._place, is_durable=self._is_durable)
+                make_place(self._place)
                 reserved = None
                 if self._limit is not None:
                     with self._writing():  # between the look and the reservation nobody else takes the room
@@ -185,7 +186,7 @@ class Keeper:
         ):
             self._let_wait(computed, parts, packed, result, note)
             return
-        make_place(self._place, is_durable=self._is_durable)
+        make_place(self._place)
         tickets: dict[int, str] = {}
         published: list[str] = []
         try:
@@ -263,14 +264,16 @@ class Keeper:
             if wait_s is not None and not calls and isinstance(error, BusyError):
                 return False
             calls = calls or waiting.take()
+            what = f"results could not be stored in {self._place}: {error}{remedy(error)}"
             for name in {call.function.name for call in calls}:
-                self._warn(name, "writing", f"results could not be stored in {what_hinders(self._place, error)}")
+                self._warn(name, "writing", what)
         except BaseException:  # an interrupt, of a process that may go on
             if calls and not self._is_written(calls[-1]):
                 waiting.put_back(calls)
             raise
         finally:
-            self._is_at_it = 0
+            if self._is_at_it == threading.get_ident():  # who did not get the gate must not say it for who has it
+                self._is_at_it = 0
             waiting.written(calls)
         self._heal.tell()
         return True

@@ -14,6 +14,9 @@ from typing import Protocol
 _FORK_WAIT_S = 10.0
 _FORK_TRIES = 100
 _IMPORT_WAIT_S, _IMPORT_PAUSE_S = 1.0, 0.0005
+_forking = threading.RLock()
+"""Held through a fork: what one thread has paused, another one that forks as well must not resume."""
+_forker: int | None = None
 _held = False
 is_over = False
 """Whether the process has begun to end: nobody will write what waits from now on."""
@@ -35,7 +38,8 @@ class Living(Protocol):
         """Write what waits and close all files."""
 
 
-_living: weakref.WeakSet[Living] = weakref.WeakSet()
+_living: weakref.WeakValueDictionary[int, Living] = weakref.WeakValueDictionary()
+"""By `id`, and not a `WeakSet`: its references are listed in one step, whoever comes or goes meanwhile."""
 _paused: list[tuple[Living, bool]] = []
 opening = threading.RLock()
 """Held while anything inside SQLite is opened or closed, and by stores that are only being made or dropped.
@@ -47,18 +51,17 @@ A fork waits for it, and the child gets a new one.
 def register(living: Living) -> None:
     """Tell this one of forks and of the end, as long as it lives."""
     with opening:
-        _living.add(living)
+        _living[id(living)] = living
 
 
 def unregister(living: Living) -> None:
     """Forget one that is being dropped. The caller holds `opening`."""
-    _living.discard(living)
+    _living.pop(id(living), None)
 
 
 def living() -> list[Living]:
     """Return all that live."""
-    with opening:
-        return list(_living)
+    return [living for ref in _living.valuerefs() if (living := ref()) is not None]
 
 
 def _end() -> None:
@@ -69,20 +72,23 @@ def _end() -> None:
 
 def close_all() -> None:
     """Close everything: the process ends."""
-    for living in list(_living):
+    for one in living():
         with contextlib.suppress(Exception):
-            living.close()
+            one.close()
 
 
 def _before_fork() -> None:
     """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
-    global _held  # noqa: PLW0603 -- there is one process
+    global _forker, _held  # noqa: PLW0603 -- there is one process
+    if not _forking.acquire(timeout=_FORK_WAIT_S):
+        return
+    _forker = threading.get_ident()
     for _ in range(_FORK_TRIES):
-        known = {id(living) for living, _ in _paused}
-        _paused.extend((living, living.pause(_FORK_WAIT_S)) for living in list(_living) if id(living) not in known)
+        known = {id(one) for one, _ in _paused}
+        _paused.extend((one, one.pause(_FORK_WAIT_S)) for one in living() if id(one) not in known)
         _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
-        known = {id(living) for living, _ in _paused}
-        if not _held or all(id(living) in known for living in list(_living)):
+        known = {id(one) for one, _ in _paused}
+        if not _held or all(id(one) in known for one in living()):
             _wait_for_imports()
             return
         opening.release()  # one has come meanwhile
@@ -92,36 +98,50 @@ def _before_fork() -> None:
 def _wait_for_imports() -> None:
     """Wait until no other thread imports: the child would find a module's lock taken for ever, perhaps inside a gate.
 
-    What our calls need is imported where it is first needed, so that it is our threads that may be at it.
+    What our calls need is imported where it is first needed, so that it is our threads that may be at it. A large
+    library takes seconds on a busy machine, module by module; an import in which nothing goes on may never end.
     """
     if not _living:
         return
-    deadline = time.monotonic() + _IMPORT_WAIT_S
-    while _others_import() and time.monotonic() < deadline:
+    began = goes_on = time.monotonic()
+    before: set[tuple[str, int]] = set()
+    while others := _others_import():
+        now = time.monotonic()
+        if others != before:
+            before, goes_on = others, now
+        if now - goes_on > _IMPORT_WAIT_S or now - began > _FORK_WAIT_S:
+            return
         time.sleep(_IMPORT_PAUSE_S)
 
 
-def _others_import() -> bool:
+def _others_import() -> set[tuple[str, int]]:
+    """Return what other threads are importing: the modules, and the threads."""
     locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
-    owners = {getattr(ref(), "owner", None) for ref in list(locks.values())}
-    return bool(owners - {None, threading.get_ident()})
+    owned = {(name, getattr(ref(), "owner", None)) for name, ref in list(locks.items())}
+    return {(name, owner) for name, owner in owned if owner not in (None, threading.get_ident())}
 
 
 def _after_fork_in_parent() -> None:
+    global _forker, _held  # noqa: PLW0603 -- there is one process
+    if _forker != threading.get_ident():
+        return
     if _held:
+        _held = False
         opening.release()
     while _paused:
-        living, paused = _paused.pop()
-        living.resume(paused=paused)
+        one, paused = _paused.pop()
+        one.resume(paused=paused)
+    _forker = None
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
-    global opening  # noqa: PLW0603
-    opening = threading.RLock()
+    global opening, _forking, _forker, _held
+    opening, _forking, _forker, _held = threading.RLock(), threading.RLock(), None, False
     # Those of threads that the child does not have are held by nobody else now, and must not be dropped
     # before they have been told: dropping would close what the parent uses.
-    for living in {id(living): living for living in (*(living for living, _ in _paused), *_living)}.values():
-        living.abandon()
+    for one in {id(one): one for one in (*(one for one, _ in _paused), *living())}.values():
+        one.abandon()
     _paused.clear()
 
 

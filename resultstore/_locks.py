@@ -32,7 +32,7 @@ except ImportError:  # Windows
     import msvcrt
 
 FILE_NAME, KEYS_FILE_NAME = "gate", "locks"
-_MARKS = 1 << 62
+_MARKS, _FOLD = 1 << 62, 1 << 30
 _LOOK_S = 0.05
 """How long the file of the key locks is taken to be the one that others open: looking takes a third of locking."""
 
@@ -265,6 +265,11 @@ def _offset(key: bytes) -> int:
     return int.from_bytes(key[:8]) >> 2
 
 
+def _folded(offset: int) -> int:
+    """Return a place for systems that count 31 bits, a mark's and its key's apart from each other."""
+    return offset % _FOLD + (_FOLD if offset >= _MARKS else 0)
+
+
 if fcntl is not None:
 
     def _lock_byte(fd: int, offset: int, *, shared: bool) -> bool:
@@ -290,18 +295,22 @@ if fcntl is not None:
         return None if kind == fcntl.F_UNLCK else owner
 
 else:
+    _seeking = threading.Lock()
+    """What is locked is where the file stands, which threads share."""
 
     def _lock_byte(fd: int, offset: int, *, shared: bool) -> bool:
-        os.lseek(fd, offset & 0x3FFFFFFF, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
+        with _seeking:
+            os.lseek(fd, _folded(offset), os.SEEK_SET)
+            try:
+                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+            except PermissionError:
+                return False
+            return True
 
     def _unlock_byte(fd: int, offset: int) -> None:
-        os.lseek(fd, offset & 0x3FFFFFFF, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        with _seeking:
+            os.lseek(fd, _folded(offset), os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
     def _owner_of_byte(fd: int, offset: int) -> int | None:
         return None

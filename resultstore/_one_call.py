@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from resultstore._computing import Keyed, Outcome
 from resultstore._index.index import CallRow
@@ -17,6 +17,9 @@ from resultstore.formats.raised import Raised
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+Awaited = Coroutine[Any, Any, S]
+"""What a function returns that is an ``async def``: type checkers know it by that. No result is one."""
 
 
 class OneCall(Generic[P, R_co]):
@@ -43,7 +46,13 @@ class OneCall(Generic[P, R_co]):
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         raise NotImplementedError
 
-    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]:
+    @overload
+    def call(  # type: ignore[overload-overlap]
+        self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaited[tuple[S, dict[str, Any]]]: ...
+    @overload
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R_co, dict[str, Any]]: ...
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the function, whatever is stored, keep the result, and return it with its metadata.
 
         Returns
@@ -78,7 +87,11 @@ class OneCall(Generic[P, R_co]):
         """
         return self._run(args, kwargs).value  # type: ignore[no-any-return]
 
-    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    @overload
+    def get(self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs) -> S: ...
+    @overload
+    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    def get(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Return a call's stored result; never compute.
 
         Raises
@@ -109,12 +122,18 @@ class OneCall(Generic[P, R_co]):
                 continue
             if type(value) is Raised:
                 raise value.error
-            return value  # type: ignore[no-any-return]
+            return value
         if outdated:
             raise MissingError(f"the result of {self.name} that is stored no longer counts; call it to compute it anew")
         raise missing(vault, key, self.name)
 
-    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference:
+    @overload
+    def call_and_shelve(  # type: ignore[overload-overlap]
+        self: OneCall[P, Awaited[S]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaited[Reference]: ...
+    @overload
+    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Reference: ...
+    def call_and_shelve(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Return a `Reference` to a call's result. It is computed if it is not stored, and not loaded if it is.
 
         A result that cannot be stored is held in memory by its reference.
@@ -159,6 +178,13 @@ class OneCall(Generic[P, R_co]):
     def check_call_in_cache(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Say whether a call would be a hit; nothing is computed or loaded.
 
+        A call that cannot be keyed, which runs uncached, is none: `explain` says why.
+
+        Raises
+        ------
+        TypeError
+            If the function cannot be called so.
+
         Examples
         --------
         >>> square.check_call_in_cache(3), square.check_call_in_cache(4)
@@ -167,7 +193,12 @@ class OneCall(Generic[P, R_co]):
         vault = self._vault
         if vault is None:
             return False
-        call = self._strictly_keyed(args, kwargs)
+        try:
+            call = self._keyed(args, kwargs)
+        except Exception:  # a value's own code may run while it is looked at
+            return False
+        if call is None:
+            call = self._strictly_keyed(args, kwargs)  # raises in the function's own words
         row = vault.find(call[4])
         if (
             row is not None

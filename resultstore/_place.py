@@ -25,25 +25,36 @@ _types: dict[int, str] = {}
 """The file systems that were looked at, by device."""
 
 
-def make_place(place: str, *, is_durable: bool = False) -> None:
+def make_place(place: str) -> None:
     """Make the directory at the first write; an existing one is only added to."""
     if os.path.isdir(place):
         return
     rights = rights_of(place)
     above = os.path.dirname(place)
     missing = []
-    while not os.path.isdir(above):
+    while not os.path.isdir(above) and above != os.path.dirname(above):  # Windows has drives that are not there
         missing.append(above)
         above = os.path.dirname(above)
     for folder in reversed(missing):
         make_folder(folder, rights)
     if make_folder(place, rights):
-        if is_durable:
-            for folder in (above, *missing):
-                sync_folder(folder)
         # Marks for backup programs and git; never put into a directory that was somebody's before.
         _write_mark(place, "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by resultstore\n")
         _write_mark(place, ".gitignore", "# made by resultstore\n*\n")
+
+
+def sync_place(place: str) -> None:
+    """Return when a directory is on the disk, whoever has made it, with those above it that may be as new."""
+    sync_folder(place)
+    above = os.path.dirname(place)
+    sync_folder(above)
+    device = os.stat(above).st_dev
+    with contextlib.suppress(OSError):  # what nobody may read, nobody has just made for this store
+        while above != os.path.dirname(above):
+            above = os.path.dirname(above)
+            if os.stat(above).st_dev != device:
+                break
+            sync_folder(above)
 
 
 def sweep_unfinished(place: str, older_than_s: float) -> None:

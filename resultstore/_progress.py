@@ -6,8 +6,6 @@ import contextlib
 import time
 from typing import Any
 
-from resultstore._identity.key import summarise
-
 _WIDTH = 80
 CALLS, HITS, HITS_LONG, PLACES = 1, 2, 5, 10
 """The lowest levels at which calls, hits, hits with their duration, and places are told."""
@@ -29,6 +27,8 @@ class Progress:
         """Say that a call is not stored and is computed now."""
         if self.level < CALLS:
             return
+        from resultstore._identity.summary import summarise
+
         spelled = [*map(summarise, args), *(f"{name}={summarise(value)}" for name, value in kwargs.items())]
         _say("_" * _WIDTH)
         _say(f"[Memory] Calling {self._name}...\n{self._short}({', '.join(spelled)})")

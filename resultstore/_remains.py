@@ -81,7 +81,7 @@ class Remains:
         self._journal.set_aside()
         if not self.files():
             return None
-        return sum(self._sizes().values()), int(_clock.now() * 1000)
+        return self.payload_nbytes(), int(_clock.now() * 1000)
 
     def _sizes(self) -> dict[str, int]:
         sizes = {}
@@ -130,6 +130,20 @@ class Remains:
         except OSError:  # a disk that fails for a moment says nothing of what there is
             return False
 
+    def is_place(self) -> bool:
+        """Say whether the directory is there."""
+        return os.path.isdir(self._place)
+
+    def are_without_index(self) -> bool:
+        """Say whether payload files, or something to repair from, lie there and no index does."""
+        if self._index.connections.exists():
+            return False
+        return self.is_any() or next(iter(self._blobs.names()), None) is not None
+
+    def payload_nbytes(self) -> int:
+        """Return what the payload files take on the disk, by looking at each."""
+        return sum(self._sizes().values())
+
     def put_away(self, paths: Iterable[str]) -> list[str]:
         """Move files to ``quarantine/`` that nothing is to be got out of any more; return the names of those moved."""
         folder = os.path.join(self._place, "quarantine")
@@ -144,10 +158,12 @@ class Remains:
         return moved
 
     def clear(self) -> None:
-        """Delete what was set aside, and payload files that only those calls had."""
-        files = self.files()
-        if not files:
+        """Delete what was set aside, or an index that is gone has left, and the payload files of those calls."""
+        if self.are_without_index():
+            self._journal.set_aside()
+        elif not self.files():
             return
+        files = self.files()
         freed = 0
         for name, disk in self.unclaimed().items():
             with contextlib.suppress(OSError):

@@ -129,12 +129,12 @@ def others_can_write(place: str) -> str | None:
         found = os.stat(place)
     except OSError:
         return None
+    if not hasattr(os, "geteuid"):  # on Windows rights are not in the mode, which is always 0777
+        return None
     if found.st_mode & stat.S_IWOTH:
         return "others"
-    if not hasattr(os, "getuid"):
-        return None
     if found.st_uid not in (os.geteuid(), 0):
         return f"its owner, the user {found.st_uid},"
-    if found.st_mode & stat.S_IWGRP and found.st_gid != os.getgid():
+    if found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid():
         return "others"
     return None

@@ -148,9 +148,8 @@ def make_settings(
     if shared not in (None, "group"):
         raise OptionError("shared", shared, 'write "group", or None for directories and files of your own')
     policy, signer, group = parse_policy(policy), _find_signer(signing_key), None if shared is None else "group"
-    return Settings(
-        place, limit, allow_pickle, bool(strict), defaults, policy, durability, signer, group, bool(verify_maps)
-    )
+    strict, verify_maps = _parse_flag("strict", strict), _parse_flag("verify_maps", verify_maps)
+    return Settings(place, limit, allow_pickle, strict, defaults, policy, durability, signer, group, verify_maps)
 
 
 def _find_signer(key: object) -> Signer | None:
@@ -214,11 +213,11 @@ def make_call_options(
         _parse_errors(cache_errors),
         _parse_iterators(iterators),
         defaults.check_hits if check_hits is None else _parse_share(check_hits),
-        defaults.check_arguments if check_arguments is None else bool(check_arguments),
+        defaults.check_arguments if check_arguments is None else _parse_flag("check_arguments", check_arguments),
         defaults.min_seconds if min_seconds is None else parse_age(min_seconds, "min_seconds"),
         defaults.max_result_nbytes if max_result_size is False else _parse_size(max_result_size, "max_result_size"),
         _parse_size(size_limit, "size_limit"),
-        defaults.single_flight if single_flight is None else bool(single_flight),
+        defaults.single_flight if single_flight is None else _parse_flag("single_flight", single_flight),
     )
     if options.mmap_mode is not None and options.compression is not None:
         raise OptionError(
@@ -227,6 +226,12 @@ def make_call_options(
             "what is compressed cannot be mapped: pass mmap_mode=None or compression=None",
         )
     return options
+
+
+def _parse_flag(option: str, flag: object) -> bool:
+    if isinstance(flag, str) or flag not in (True, False):  # "no" would count as yes
+        raise OptionError(option, flag, "write True or False")
+    return bool(flag)
 
 
 def parse_mmap_mode(mode: object, inherited: str | None) -> str | None:
@@ -327,7 +332,7 @@ def make_key_options(
         tuple(ignore or ()),
         dict(key) if key else None,
         None if version is None else str(version),
-        _parse_names("was", was),
+        _parse_earlier(was),
         parse_on_mutable(on_mutable, inherited),
         _parse_names("ignore_globals", ignore_globals),
     )
@@ -340,6 +345,13 @@ def _parse_names(option: str, names: object) -> tuple[str, ...]:
     if (names is not None and not given) or not all(isinstance(name, str) and name for name in given):
         raise OptionError(option, names, f'write a name, or a list of names: {option}="module.name"')
     return given
+
+
+def _parse_earlier(was: object) -> tuple[str, ...]:
+    names = _parse_names("was", was)
+    if not all("." in name for name in names):  # no function ever had such a name
+        raise OptionError("was", was, 'write full names, with the module, as store.find shows them: was="module.name"')
+    return names
 
 
 def is_disabled() -> bool:

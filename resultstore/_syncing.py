@@ -14,7 +14,10 @@ except ImportError:  # Windows
 def sync_file(fd: int) -> None:
     """Return when the bytes of an open file, and its size, are on the disk."""
     if sys.platform == "darwin" and fcntl is not None:
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # there fsync stops at the disk's own cache
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # there fsync stops at the disk's own cache
+        except OSError:  # a file system that has no such thing; where the disk fails, fsync says so
+            os.fsync(fd)
     else:
         getattr(os, "fdatasync", os.fsync)(fd)
 

@@ -92,7 +92,7 @@ class Told:
         """
         from resultstore import _explaining
 
-        return _explaining.explain_call(self, self.store._load, args, kwargs)
+        return _explaining.explain_call(self, self.store, args, kwargs)
 
     def _check_parameters(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that this function's calls cannot be found by."""
@@ -142,7 +142,7 @@ class Told:
         1
         """
         place, fingerprint = self._identity.place, self._present_fingerprint()
-        return sum(self.store.clear_function(name, place, fingerprint) for name in self._aliases.names)
+        return sum(self.store._clear_function(name, place, fingerprint) for name in self._aliases.names)
 
     def _present_fingerprint(self) -> bytes | None:
         try:

@@ -19,6 +19,9 @@ from resultstore.eviction import RECORD_BATCH, Limits, Use
 from resultstore.record import Records
 
 _REMEDY = "store.repair() brings back what can be read"
+_NO_REMEDY = (
+    "nothing else knows what the payload files are results of. Put a copy of it back, or remove them by store.clear()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +252,7 @@ def plan_eviction(vault: Vault, limits: Limits) -> tuple[list[int], int, int]:
 def clear(vault: Vault) -> int:
     """Remove all calls, and what a lost index has left; return how many went."""
     count = drop_in_batches(vault, vault.index.queue.calls())
-    if vault.remains.files():
+    if vault.remains.files() or vault.remains.are_without_index():
         vault.forget_remains()
     return count
 
@@ -295,12 +298,14 @@ def _looking(vault: Vault, *, fix: bool) -> Iterator[None]:
 def verify(vault: Vault, *, fix: bool) -> list[Problem]:
     """Compare index and files both ways, read every payload, count the sums again."""
     vault.flush()
-    if not vault.has_index():
+    if not vault.has_index() and not vault.remains.are_without_index():
         return []
     with contextlib.ExitStack() as stack:
         path = vault.index.connections.path
         with told(path):
             stack.enter_context(_looking(vault, fix=fix))
+        if not vault.has_index():  # asked again: a first result was perhaps just being written
+            return _lost_index(vault)
         problems = [Problem("index", path, f"{text}: {_REMEDY}") for text in _index_faults(vault)]
         if problems:
             return problems  # what else would be found may be of the damage
@@ -334,6 +339,14 @@ def verify(vault: Vault, *, fix: bool) -> list[Problem]:
         if fix:
             vault.sweep()
     return problems
+
+
+def _lost_index(vault: Vault) -> list[Problem]:
+    """Say that there is no index, and what can be done."""
+    if not vault.remains.are_without_index():
+        return []
+    remedy = _REMEDY if vault.remains.is_any() else _NO_REMEDY
+    return [Problem("index", os.path.basename(vault.index.connections.path), f"it is gone: {remedy}")]
 
 
 def put_sums_right(vault: Vault, *, fix: bool = True) -> list[Problem]:

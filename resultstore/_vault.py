@@ -33,12 +33,12 @@ from resultstore._loaded import loaded
 from resultstore._loading import Loader, PickleRefusedError, TornError, UnsignedError
 from resultstore._locks import Gate
 from resultstore._remains import Heal, Remains
-from resultstore._report import Reporter, logger
+from resultstore._report import Reporter, logger, remedy
 from resultstore._room import Room
 from resultstore._settings import CallOptions, Settings
 from resultstore._sizes import format_seconds
 from resultstore._trust import Trust
-from resultstore._writing import GATE_WAIT_S, Writing, what_hinders
+from resultstore._writing import GATE_WAIT_S, Writing
 from resultstore.blobs.local import LocalBlobs
 from resultstore.errors import BusyError, DamagedError, UnstorableError
 from resultstore.formats.raised import Raised, take_raised_apart
@@ -53,6 +53,8 @@ _DROP_WAIT_S, _DROP_PAUSE_S = 2.0, 0.001
 class Vault(Dropping):
     """What one process holds of one store."""
 
+    _process = 0  # of one that was never made whole, as by a copy that failed
+
     def __init__(self, settings: Settings) -> None:
         self._process = os.getpid()
         self.settings = settings
@@ -64,7 +66,7 @@ class Vault(Dropping):
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
         self.reporter = Reporter()
-        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn, is_durable=is_durable)
+        self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn)
         self._accesses = Accesses(self.index)
         self.index.place = self._accesses.place
         self._armed = False
@@ -164,9 +166,8 @@ class Vault(Dropping):
 
     def _tell_unreadable(self, function: str, error: Exception) -> None:
         if not self._writing.tell_unsettled(error):
-            self.reporter.warn(
-                function, "reading", f"the store {self.place} cannot be read ({error}); computing instead"
-            )
+            what = f"the store {self.place} cannot be read ({error}); computing instead{remedy(error)}"
+            self.reporter.warn(function, "reading", what)
 
     def load(self, key: bytes, mmap_mode: str | None = None) -> Any:
         """Return a stored result or MISS; raises what goes wrong, and counts as no hit."""
@@ -275,7 +276,7 @@ class Vault(Dropping):
             tree = (take_raised_apart if raised else take_apart)(value, allow_pickle=self._trust.may_pickle())
             parts, result = self._keeper.prepare(tree, options)
         except UnstorableError as error:
-            self._refuse(computed, "unstorable", f"{what} is not stored: {error}")
+            self.refuse(computed, "unstorable", f"{what} is not stored: {error}")
             return value, False
         except Exception as error:  # the value's own code runs here; it must not cost the caller the value
             self.reporter.warn(name, "unstorable", f"{what} is not stored: {error!r}")
@@ -284,7 +285,7 @@ class Vault(Dropping):
             note = plain_text(str(value))[:NOTE_LENGTH] if raised else None
             self._keeper.keep(computed, parts, result, options, note, at_once=at_once)
         except TooLargeError as error:
-            self._refuse(computed, "too large", str(error))
+            self.refuse(computed, "too large", str(error))
             return value, False
         except UnwantedError as error:
             with contextlib.suppress(Exception):
@@ -292,9 +293,8 @@ class Vault(Dropping):
             return value, False
         except Exception as error:  # whatever a full disk or a damaged store makes SQLite or the system raise
             if not self._writing.tell_unsettled(error):
-                self.reporter.warn(
-                    name, "writing", f"a result could not be stored in {what_hinders(self.place, error)}"
-                )
+                what = f"a result could not be stored in {self.place}: {error}{remedy(error)}"
+                self.reporter.warn(name, "writing", what)
             return value, False
         _lineage.note(self.place, computed.key)
         if not self._armed:
@@ -320,15 +320,7 @@ class Vault(Dropping):
             return value
         return value if mapped is MISS else mapped  # evicted or cleared meanwhile
 
-    def refuse_moved(self, computed: Computed, names: list[str]) -> None:
-        """Tell that a result belongs to no version of its function: what that depends on changed while it ran."""
-        what = f", {', '.join(names[:3])}," if names else " (a global, a helper, a closure value)"
-        said = f"a result is not stored: what the function depends on{what} was changed while it ran"
-        self._refuse(
-            computed, "moved", f"{said}. Make it an argument, or pass ignore_globals=[...] if it does not matter"
-        )
-
-    def _refuse(self, computed: Computed, kind: str, message: str) -> None:
+    def refuse(self, computed: Computed, kind: str, message: str) -> None:
         """Record that a call was computed and not stored, and tell once."""
         with contextlib.suppress(Exception):
             self._keeper.refuse(computed, message)
@@ -349,11 +341,16 @@ class Vault(Dropping):
         self.flights.close()
 
     def pause(self, wait_s: float) -> bool:
-        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours."""
+        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours.
+
+        Nothing stays open: of what a child inherits so, its SQLite believes to hold the locks itself.
+        """
         self._keeper.waiting.stop()
         self._keeper.write_waiting()
         paused = self.gate.pause(wait_s)
         self.index.connections.pause(wait_s)
+        if paused:
+            self.index.close()
         return paused
 
     def resume(self, *, paused: bool) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resultstore import _clock, _lifetime
 from resultstore._clock import to_datetime
 from resultstore._data import Data
 from resultstore._facts import FunctionFacts
-from resultstore._index.connect import told
+from resultstore._index.connect import Connections, told
 from resultstore._report import logger
 from resultstore._upkeep import drop_in_batches
 from resultstore._vault import Vault
@@ -40,7 +40,7 @@ class Present(Data):
 
 def versions(vault: Vault, present: Present) -> Versions:
     """Return the versions of a function, newest first."""
-    from resultstore._index.versions import facts_of, reasons_of, versions_of
+    from resultstore._index.versions import reasons_of, versions_of
 
     vault.flush()
     connections = vault.index.connections
@@ -48,32 +48,48 @@ def versions(vault: Vault, present: Present) -> Versions:
         rows = versions_of(connections, present.names)
         counting, reasons = present.counting(vault), reasons_of(connections, present.names)
     made: list[Version] = []
-
-    def make(i: int, row: VersionRow) -> Version:
+    for i, row in enumerate(rows):
         standing = _standing(row, present, counting)
-        return Version(
-            function=row.function,
-            number=row.number,
-            label=row.label,
-            fingerprint=row.fingerprint,
-            code=row.code,
-            standing=standing,
-            reason=reasons.get(row.id) if standing == "accepted" else None,
-            python=row.python,
-            place=row.place,
-            created_at=to_datetime(row.created_at),
-            accessed_at=None if row.accessed_at is None else to_datetime(row.accessed_at),
-            calls=row.calls,
-            stored=row.stored,
-            nbytes=row.nbytes,
-            seconds=row.seconds,
-            source=row.source,
-            _facts=lambda: facts_of(connections, row),
-            _older=lambda: made[i + 1] if i + 1 < len(made) else None,
+        made.append(
+            Version(
+                function=row.function,
+                number=row.number,
+                label=row.label,
+                fingerprint=row.fingerprint,
+                code=row.code,
+                standing=standing,
+                reason=reasons.get(row.id) if standing == "accepted" else None,
+                python=row.python,
+                place=row.place,
+                created_at=to_datetime(row.created_at),
+                accessed_at=None if row.accessed_at is None else to_datetime(row.accessed_at),
+                calls=row.calls,
+                stored=row.stored,
+                nbytes=row.nbytes,
+                seconds=row.seconds,
+                source=row.source,
+                _sources=_Sources(connections, row, made, i),
+            )
         )
-
-    made += [make(i, row) for i, row in enumerate(rows)]
     return Versions(made)
+
+
+class _Sources(NamedTuple):
+    """What a version is made of, read when it is asked for, and those that it was listed with."""
+
+    connections: Connections
+    row: VersionRow
+    listed: list[Version]
+    position: int
+
+    def facts(self) -> FunctionFacts:
+        from resultstore._index.versions import facts_of
+
+        return facts_of(self.connections, self.row)
+
+    def older(self) -> Version | None:
+        i = self.position + 1
+        return self.listed[i] if i < len(self.listed) else None
 
 
 def _standing(row: VersionRow, present: Present, counting: set[tuple[str, bytes]]) -> str:

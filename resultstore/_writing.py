@@ -9,31 +9,20 @@ from collections.abc import Callable, Iterator
 from resultstore._index.index import Index
 from resultstore._locks import Gate
 from resultstore._place import make_place
-from resultstore._rights import is_read_only
 from resultstore.errors import BusyError, SchemaError
 
 GATE_WAIT_S = 10.0
 _UPGRADE_WAIT_S, _PAUSE_S = 600.0, 30.0
 
 
-def what_hinders(place: str, error: Exception) -> str:
-    """Return, for a warning, where something could not be written and why."""
-    if is_read_only(place, error):
-        return f"{place}: it is read-only for you ({error}). Hits go on; what is not stored there is computed each time"
-    return f"{place}: {error}"
-
-
 class Writing:
     """Holds the write gate of a place, which is made if it is not there."""
 
-    def __init__(
-        self, place: str, gate: Gate, index: Index, warn: Callable[[str, str, str], None], *, is_durable: bool
-    ) -> None:
+    def __init__(self, place: str, gate: Gate, index: Index, warn: Callable[[str, str, str], None]) -> None:
         self._place = place
         self._gate = gate
         self._index = index
         self.warn = warn
-        self._is_durable = is_durable
         self._busy_until = 0.0
         self._settle_from, self._unsettled = 0.0, ""
         self.heal: Callable[[BaseException], bool] = _never
@@ -41,11 +30,12 @@ class Writing:
 
     @contextlib.contextmanager
     def __call__(self, most_s: float | None = None) -> Iterator[None]:
-        make_place(self._place, is_durable=self._is_durable)
+        make_place(self._place)
         # One wait is enough: while a stuck process holds the gate, later calls do not wait for it as well.
         wait_s = GATE_WAIT_S if time.monotonic() >= self._busy_until else 0
         try:
             with self._gate.held(wait_s if most_s is None else min(wait_s, most_s)):
+                self._busy_until = 0.0
                 if self._index.is_unsettled:
                     self._settle()
                 yield

@@ -10,6 +10,12 @@ from resultstore._data import replace
 from resultstore._facts import CODE_KINDS, DependencyFacts, FunctionFacts
 
 _CONTEXT = 2
+_UNSEEN = {
+    "DataFrame": "values, dtypes, index, column order or attrs",
+    "Series": "values, index, name or attrs",
+    "ndarray": "values or memory order",
+}
+"""What can change in a value and does not show in its summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,30 @@ class Change:
             came = self.before is None and self.after is not None
             return f"{self.name} {'is no longer used' if gone else 'came in' if came else 'changed'}{where}"
         if self.before == self.after:
-            return f"{self.name}{where}: other content, {self.after}"
+            return f"{self.name}{where}: {self._unseen()}"
         before, after = (text if text is not None else "nothing" for text in (self.before, self.after))
         return f"{self.name}{where}: {before} -> {after}"
+
+    def _unseen(self) -> str:
+        """Say what may have changed in a value whose text is the same."""
+        text = self.after or ""
+        kind, _, rest = text.partition(" ")
+        parts = _UNSEEN.get(kind) if kind != "ndarray" or "x" in rest.partition(" ")[0] else None
+        if parts is not None and rest:
+            return f"other content ({parts}), {text}"
+        if self.kind == "value" and "{" in text and ":" in text and "..." not in text and _is_literal(text):
+            return f"the same entries, in another order or of other types, {text}"
+        return f"other content, {text}"
+
+
+def _is_literal(text: str) -> bool:
+    import ast
+
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def changes_between(old: FunctionFacts, new: FunctionFacts, place: str | None = None) -> tuple[Change, ...]:

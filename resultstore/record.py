@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass, replace
 from datetime import datetime
 from html import escape
 from typing import Any, Protocol, overload
 
 from resultstore._sizes import format_seconds, format_size
+from resultstore.errors import MissingError
 
 _PAGE = 500
 _SHOWN = 10
@@ -52,9 +53,22 @@ class Summary:
         return f"<{self.text} #{self.token[:3].hex()}>"  # tells two arrays of one shape apart
 
 
+class Home(Protocol):
+    """Where the results of records lie: a store."""
+
+    def _load(self, record: Record, mmap_mode: str | bool | None) -> Any:
+        """Return the result of a call."""
+
+    def _set_pinned(self, key: bytes, pinned: bool) -> None:
+        """Pin a call, or let it go."""
+
+
 @dataclass(frozen=True, repr=False)
 class Record:
     """The facts of one past call.
+
+    They are fields of a dataclass, so that ``pandas.DataFrame(store.find(f))`` is a table of calls. A record that is
+    pickled takes its store along, by place and options, as a `Reference` does.
 
     Attributes
     ----------
@@ -86,6 +100,8 @@ class Record:
         ``on_mutable="allow"``, what was not looked at.
     pinned : bool
         Whether it is kept from being evicted.
+    place : str
+        The script or notebook of a ``__main__`` function, in which this version of it ran first; else ``""``.
 
     Examples
     --------
@@ -111,8 +127,12 @@ class Record:
     key: bytes
     note: str | None = None
     pinned: bool = False
-    _load: Callable[[Record, str | bool | None], Any] = field(compare=False, kw_only=True)
-    _pin: Callable[[bytes, bool], None] | None = field(default=None, compare=False, kw_only=True)
+    place: str = ""
+    # No field, for it is none of the facts; `dataclasses.replace` hands it on all the same.
+    _home: InitVar[Home | None] = None
+
+    def __post_init__(self, _home: Home | None) -> None:
+        object.__setattr__(self, "_home", _home)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
@@ -143,14 +163,15 @@ class Record:
         Raises
         ------
         MissingError
-            If the payload was evicted, cleared, never stored, or is damaged.
+            If the payload was evicted, cleared, never stored, or is damaged; or the record was made by
+            hand, so that no store is known.
 
         Examples
         --------
         >>> store.find(square).first().load()
         9
         """
-        return self._load(self, mmap_mode)
+        return self._known_home()._load(self, mmap_mode)
 
     def pin(self) -> Record:
         """Keep the result from being evicted, until `unpin`, or until somebody clears or forgets it.
@@ -193,9 +214,17 @@ class Record:
         return self._pinned(pinned=False)
 
     def _pinned(self, *, pinned: bool) -> Record:
-        assert self._pin is not None
-        self._pin(self.key, pinned)
+        self._known_home()._set_pinned(self.key, pinned)
         return replace(self, pinned=pinned)
+
+    def _known_home(self) -> Home:
+        home: Home | None = vars(self)["_home"]
+        if home is None:
+            raise MissingError(
+                f"this record of {self.function} was made by hand and knows of no store: "
+                f'take store.record("{self.key_hex}"), of the store that has the call'
+            )
+        return home
 
 
 class RecordSource(Protocol):
@@ -207,9 +236,12 @@ class RecordSource(Protocol):
     def page(self, offset: int, limit: int) -> list[Record]:
         """Return some records, newest first."""
 
+    def hint(self) -> str:
+        """Return why there may be no records, or ``""``."""
+
 
 class NoRecords:
-    """A source of no records."""
+    """A source of no records: of a store that is switched off."""
 
     def count(self) -> int:
         """Return how many records there are now."""
@@ -219,12 +251,36 @@ class NoRecords:
         """Return some records, newest first."""
         return []
 
+    def hint(self) -> str:
+        """Return why there are no records."""
+        return "storing is switched off: Store(None), or RESULTSTORE_DISABLE in the environment"
+
+
+class HeldRecords:
+    """A source of records that are at hand."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        return len(self._records)
+
+    def page(self, offset: int, limit: int) -> list[Record]:
+        """Return some records, newest first."""
+        return list(self._records[offset : offset + limit])
+
+    def hint(self) -> str:
+        """Return nothing: what else there may be is not known here."""
+        return ""
+
 
 class Records(Sequence[Record]):
     """The records that a query found: a lazy sequence, newest first.
 
     Nothing is read before it is asked for: ``len``, iteration (in pages), slices and single records
-    each ask the index anew. No payload is opened until `Record.load`.
+    each ask the index anew. No payload is opened until `Record.load`. Pickled are the records that
+    there are at that moment.
 
     Examples
     --------
@@ -293,10 +349,20 @@ class Records(Sequence[Record]):
         page = self._source.page(self._start, 1) if self._stop is None or self._start < self._stop else []
         return page[0] if page else None
 
+    def __copy__(self) -> Records:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Records:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Records, (HeldRecords(list(self)),)
+
     def __repr__(self) -> str:
         count = len(self)
         if not count:
-            return "no calls"
+            hint = self._source.hint()
+            return f"no calls ({hint})" if hint else "no calls"
         rows = [_COLUMNS, *map(_cells, self[:_SHOWN])]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -306,6 +372,8 @@ class Records(Sequence[Record]):
 
     def _repr_html_(self) -> str:
         count = len(self)
+        if not count:
+            return f"<p>{escape(repr(self))}</p>"
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>"

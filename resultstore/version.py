@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass
 from datetime import datetime
 from html import escape
-from typing import overload
+from typing import Any, Protocol, overload
 
 from resultstore._facts import FunctionFacts
 from resultstore._sizes import format_seconds, format_size
 from resultstore.change import changes_between
+from resultstore.errors import MissingError
+
+
+class Sources(Protocol):
+    """Where it is read what a version is made of, and which is older."""
+
+    def facts(self) -> FunctionFacts:
+        """Return what the version is made of."""
+
+    def older(self) -> Version | None:
+        """Return the next older version, or None."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,8 +90,20 @@ class Version:
     nbytes: int
     seconds: float
     source: str | None
-    _facts: Callable[[], FunctionFacts] = field(compare=False, kw_only=True)
-    _older: Callable[[], Version | None] = field(compare=False, kw_only=True)
+    # No field, for it is none of the facts; `dataclasses.replace` hands it on all the same.
+    _sources: InitVar[Sources | None] = None
+
+    def __post_init__(self, _sources: Sources | None) -> None:
+        object.__setattr__(self, "_sources", _sources)
+
+    def __copy__(self) -> Version:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Version:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_sources": None}  # the index that they are read from stays where it is
 
     @property
     def is_present(self) -> bool:
@@ -106,17 +129,32 @@ class Version:
         str
             Unified diffs of sources, and a line for everything else; ``""`` if there is no older version.
 
+        Raises
+        ------
+        MissingError
+            If one of the two was pickled, or made by hand: it is a list of facts then, without the sources of
+            what the function depends on.
+
         Examples
         --------
         >>> square.versions()[0].diff()  # there is none before it
         ''
         """
         if other is None:
-            other = self._older()
+            other = self._known_sources().older()
         if other is None:
             return ""
-        changes = changes_between(other._facts(), self._facts())
+        changes = changes_between(other._known_sources().facts(), self._known_sources().facts())
         return "\n".join(str(c) if c.diff is None else f"{c}\n{c.diff}" for c in changes)
+
+    def _known_sources(self) -> Sources:
+        sources: Sources | None = vars(self)["_sources"]
+        if sources is None:
+            raise MissingError(
+                f"the sources of version {self.number} of {self.function} are not at hand, for this object was pickled "
+                "or made by hand: take it from versions() of the function"
+            )
+        return sources
 
     def __repr__(self) -> str:
         label = "" if self.label is None else f" {self.label!r}"

@@ -64,7 +64,9 @@ def test_it_is_told_for_what_it_is(store):
     """Frameworks that look see a coroutine function, with its name, signature and own function."""
     f = store.cache(doubled)
     assert isinstance(f, CachedFunction)
-    assert asyncio.iscoroutinefunction(f) if sys.version_info < (3, 14) else inspect.iscoroutinefunction(f)
+    assert inspect.iscoroutinefunction(f)
+    assert sys.version_info >= (3, 14) or asyncio.iscoroutinefunction(f)
+    assert not inspect.iscoroutinefunction(store.cache(len))
     assert f.__name__ == "doubled"
     assert f.func is doubled
     assert list(inspect.signature(f).parameters) == ["x", "pause"]
@@ -88,37 +90,42 @@ def test_tasks_compute_a_call_once(store):
     assert len({id(value) for value in values}) == 10
 
 
+async def held(x, ready, go):
+    """Return twice as much, as soon as somebody says so."""
+    runs.append(x)
+    ready.set()
+    while not go.is_set():  # noqa: ASYNC110 -- it may be another process that says so
+        await asyncio.sleep(0.005)
+    return x * 2
+
+
 def test_loops_of_other_threads_and_processes_share_too(folder):
     """A task that asks for what another process computes waits for it without standing in the way of other tasks."""
 
-    def ask(ready):
+    def ask():
         with Store(folder) as store:
-            f = store.cache(doubled, ignore=["pause"])
-            ready.set()
-            asyncio.run(f(1, pause=0.6))
+            asyncio.run(store.cache(held, ignore=["ready", "go"])(1, ready, go))
 
     context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    other = context.Process(target=ask, args=(ready,))
+    ready, go = context.Event(), context.Event()
+    other = context.Process(target=ask)
     other.start()
-    ready.wait(20)
+    assert ready.wait(60)
 
     async def main():
-        ticks = 0
-        await asyncio.sleep(0.2)
-        task = asyncio.create_task(f(1, pause=0.6))
-        while not task.done():
-            ticks += 1
+        task = asyncio.create_task(f(1, ready, go))
+        for _ in range(20):
             await asyncio.sleep(0.005)
-        return ticks, await task
+        assert not task.done()
+        go.set()
+        return await task
 
     with Store(folder) as store:
-        f = store.cache(doubled, ignore=["pause"])
-        ticks, value = asyncio.run(main())
+        f = store.cache(held, ignore=["ready", "go"])
+        value = asyncio.run(main())
     other.join()
     assert value == 2
     assert runs == []
-    assert ticks > 5
 
 
 def test_a_cancelled_owner_is_replaced(store):
@@ -142,16 +149,18 @@ def test_a_cancelled_owner_is_replaced(store):
 
 def test_a_cancelled_waiter_takes_nothing_with_it(store):
     """When a task that waits is cancelled, the one that computes goes on."""
-    f = store.cache(doubled, ignore=["pause"])
+    f = store.cache(held, ignore=["ready", "go"])
 
     async def main():
-        owner = asyncio.create_task(f(1, pause=0.1))
-        await asyncio.sleep(0.02)
-        waiter = asyncio.create_task(f(1, pause=0.1))
+        ready, go = asyncio.Event(), asyncio.Event()
+        owner = asyncio.create_task(f(1, ready, go))
+        await ready.wait()
+        waiter = asyncio.create_task(f(1, ready, go))
         await asyncio.sleep(0.02)
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
+        go.set()
         return await owner
 
     assert asyncio.run(main()) == 2

@@ -70,8 +70,8 @@ def test_the_page_of_what_a_hit_pays_to_know_has_all_rows():
 
 
 def test_the_page_of_compression_has_all_rows():
-    """compression.py measures the rows that compression.md shows, whoever of the others is installed."""
-    words = [sys.executable, str(BENCH / "compression.py"), "--tiny"]
+    """compressing.py measures the rows that compression.md shows, whoever of the others is installed."""
+    words = [sys.executable, str(BENCH / "compressing.py"), "--tiny"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert rows_of(f"<!-- measured: begin -->{printed}") == rows_of((BENCH / "compression.md").read_text())
 

@@ -125,6 +125,25 @@ def test_a_wrong_size_limit_is_an_error(size):
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("option", ["strict", "check_arguments", "single_flight", "verify_maps"])
+def test_a_switch_is_true_or_false(option):
+    """A text such as "no" is refused, for it would switch on; None takes over what is set elsewhere, or nothing."""
+    for value in ("no", "", 2):
+        with pytest.raises(OptionError, match=f"{option}=.*: write True or False"):
+            Store(None, **{option: value})
+    for value in (True, False, 0, np.True_):
+        Store(None, **{option: value})
+    with pytest.raises(OptionError, match="single_flight"):
+        Store(None).cache(single_flight="no")
+
+
+@pytest.mark.parametrize("was", ["area", ["lab.area", "area"]])
+def test_an_earlier_name_is_a_full_name(was):
+    """A name without its module, which no function ever had, is refused with what to write."""
+    with pytest.raises(OptionError, match="write full names, with the module"):
+        Store(None).cache(was=was)
+
+
 @pytest.mark.parametrize("location", ["", 3, b"\0", object()])
 def test_a_wrong_location_is_an_error(location):
     """What cannot be a directory's name is told at once."""

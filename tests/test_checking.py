@@ -319,3 +319,87 @@ def test_flags_of_a_hit_are_its_own(store):
     hit[:] = 7
     assert f().tolist() == [0, 0, 0]
     assert not f().flags.writeable
+
+
+# -- random generators among arguments
+
+
+class Sampler:
+    """A user's object that holds a generator."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def draw(self, n):
+        """Return numbers."""
+        _runs.append(n)
+        return self.rng.normal(size=n)
+
+
+def drawn(rng, n=2):
+    """Return numbers of whatever generator this is."""
+    _runs.append(n)
+    while not hasattr(rng, "random"):
+        rng = rng.rng if hasattr(rng, "rng") else rng["rng"] if isinstance(rng, dict) else rng[0]
+    return [float(rng.random()) for _ in range(n)]
+
+
+GENERATORS = {
+    "numpy's": lambda: np.random.default_rng(3),
+    "numpy's old one": lambda: np.random.RandomState(3),
+    "Python's": lambda: random.Random(3),
+    "in a list": lambda: [np.random.default_rng(3)],
+    "in a dict": lambda: {"rng": (random.Random(3),)},
+    "in an object": lambda: Sampler(3),
+}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_program_draws_the_same_numbers_with_a_store_as_without(open_store, name):
+    """A call that draws from a generator it was given runs each time, for whoever draws next goes by what it left; told once."""
+    plain = GENERATORS[name]()
+    expected = [drawn(plain), drawn(plain, 1), drawn(plain)]
+    for _ in range(2):
+        store = open_store()
+        f, rng = store.cache(drawn), GENERATORS[name]()
+        with pytest.warns(CacheWarning, match="drawn from the random generator in argument 'rng'") as told:
+            assert [f(rng), f(rng, 1), f(rng)] == expected
+        assert len(told) == 1
+        assert {record.state for record in store.find(f)} == {"not stored"}
+        store.close()
+
+
+def test_a_method_that_draws_runs_each_time(store):
+    """The generator may lie in the object that a method is called on."""
+    draw = store.cache(Sampler.draw)
+    one, other = Sampler(1), Sampler(1)
+    with pytest.warns(CacheWarning, match="argument 'self'"):
+        assert [*draw(one, 2), *draw(one, 2)] == [*other.draw(2), *other.draw(2)]
+
+
+def test_a_generator_that_nobody_draws_from_is_an_argument_like_others(store):
+    """What is only looked at, or stands aside by ``ignore=`` or ``key=``, is stored."""
+    _runs.clear()
+    looked = store.cache(note)
+    looked(np.random.default_rng(1)), looked(np.random.default_rng(1))
+    assert len(_runs) == 1
+    aside, keyed = (
+        store.cache(drawn, ignore=["rng"]),
+        store.cache(drawn, key={"rng": lambda rng: str(rng.bit_generator.state)}),
+    )
+    for f in (aside, keyed):
+        assert f(np.random.default_rng(5)) == f(np.random.default_rng(5))
+    assert len(_runs) == 3
+
+
+def test_drawing_is_told_for_awaited_calls_and_for_references(store):
+    """Whatever way the call is made, its result is there, and not stored."""
+    import asyncio
+
+    async def awaited(rng):
+        return float(rng.random())
+
+    with pytest.warns(CacheWarning, match="drawn from"):
+        assert asyncio.run(store.cache(awaited)(random.Random(2))) == random.Random(2).random()
+    with pytest.warns(CacheWarning, match="drawn from"):
+        assert store.cache(drawn).call_and_shelve(random.Random(2), 1).get() == [random.Random(2).random()]

@@ -69,6 +69,8 @@ def test_full_durability_syncs_before_the_row_and_the_row_before_the_return(fold
     assert first.index("sync payloads") < first.index("write index.sqlite-wal")
     assert first.index("sync store") < first.index("write index.sqlite-wal")
     assert first.index("sync journal.jsonl") < first.index("write index.sqlite-wal")
+    entered = first[first.index("sync journal.jsonl") :]  # the journal is new, and so is its name
+    assert entered.index("sync store") < entered.index("write index.sqlite-wal")
     rows = ["write index.sqlite-wal", "sync index.sqlite-wal"]
     assert [step for step in second if step not in ("sync payloads", "sync store")] == [
         "write temporary/", "sync temporary/", "rename temporary/", "sync payloads/",
@@ -76,6 +78,19 @@ def test_full_durability_syncs_before_the_row_and_the_row_before_the_return(fold
     ]  # fmt: skip
     for steps in (small, *burst):
         assert [step for step in steps if "index.sqlite" in step][:2] == rows
+
+
+@pytest.mark.usefixtures("_strace")
+def test_full_durability_of_directories_that_had_to_be_made(folder, tmp_path):
+    """All that was made above a store is on the disk before the first row, whichever part of the store made it."""
+    output = tmp_path / "strace"
+    place = folder / "a" / "b" / "store"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,pwrite64", "-o", output, sys.executable, "-c", PROGRAM]
+    subprocess.run([*command, place, "full"], check=True, stdout=subprocess.DEVNULL, timeout=100)
+    lines = output.read_text().splitlines()
+    first_row = next(i for i, line in enumerate(lines) if f"{place}/index.sqlite-wal>" in line)
+    for made in (place, *place.parents[:3]):
+        assert any("fsync" in line and f"<{made}>" in line for line in lines[:first_row]), made
 
 
 @pytest.mark.usefixtures("_strace")

@@ -84,6 +84,7 @@ def test_a_call_unlike_all_others(store):
     f(10, 1, scale=2.0)
     made = check(f.explain(11, 2, scale=3.0), "never called")
     assert [c.name for c in made.changes] == ["n", "seed", "scale"]
+    assert made.text.splitlines()[1:4] == ["  n: 10 -> 11", "  seed: 1 -> 2", "  scale: 2.0 -> 3.0"]
     assert "nearest call: tests.science.table(n=10" in made.text
 
 
@@ -223,6 +224,58 @@ def test_values_of_one_summary_are_told_to_differ(store):
     assert made.text.startswith("miss: lab.W: other content, ndarray 3 float64\n")
 
 
+def test_a_table_is_told_by_its_shape_and_by_what_may_differ(store):
+    """A global table stands in one line; what its shape does not show is named, for tables and arrays."""
+    pandas = pytest.importorskip("pandas")
+    scope = {"frame": pandas.DataFrame(np.zeros((50, 20))), "array": np.zeros((30, 2)), "few": np.zeros(3)}
+    f = store.cache(define("def f(x):\n    return frame, array, few", **scope))
+    f(1)
+    f.__wrapped__.__globals__.update({name: value + 1 for name, value in scope.items()})
+    assert {str(change) for change in check(f.explain(1), "value").changes} == {
+        "lab.frame: other content (values, dtypes, index, column order or attrs), DataFrame 50x20",
+        "lab.array: other content (values or memory order), ndarray 30x2 float64",
+        "lab.few: array([0., 0., 0.]) -> array([1., 1., 1.])",
+    }
+    assert len(f.explain(1).text.splitlines()) == 5
+    g = store.cache(science.identity)
+    g(scope["frame"][0])
+    assert "x: other content (values, index, name or attrs), Series 50 float64" in g.explain(scope["frame"][0] + 1).text
+
+
+def test_a_dict_whose_order_changed_is_told_so(store):
+    """Of a global dict that looks the same, the order of its entries is named; not of one that is not shown in full."""
+    for table, word in (
+        ({"a": 1, "b": 2}, "the same entries, in another order"),
+        (dict.fromkeys("abcdef", 1), "other"),
+    ):
+        f = store.cache(define("def f(x):\n    return table", table=table))
+        f(1)
+        f.__wrapped__.__globals__["table"] = dict(reversed(table.items()))
+        assert check(f.explain(1), "value").text.startswith(f"miss: lab.table: {word}")
+
+
+def test_acceptance_is_offered_by_the_functions_name_where_it_helps(store):
+    """The hint names the function as its caller writes it, and is left out where there is no result to accept."""
+
+    def f(x):
+        return x
+
+    g = store.cache(f)
+    g(1)
+
+    def f(x):
+        return x + 1
+
+    h = store.cache(f)
+    assert 'store.accept(f, from_version=1, reason="...")' in check(h.explain(1), "code").text
+    h.__qualname__ = "Model.fit"
+    assert "store.accept(Model.fit, " in h.explain(1).text
+    h.__qualname__ = "<lambda>"
+    assert "store.accept(f, " in h.explain(1).text
+    store.reduce_size(items_limit=0)
+    assert "store.accept" not in check(h.explain(1), "code").text
+
+
 def test_a_changed_distribution_is_the_environment(store):
     """Another version of an installed distribution is told as that."""
 
@@ -349,7 +402,11 @@ def test_a_call_that_cannot_be_keyed(store):
     made = check(f.explain(object()), "unkeyed")
     assert made.text.startswith("miss: the call runs uncached: argument 'x': a builtins.object has no digest")
     assert (made.changes[0].kind, made.changes[0].name) == ("argument", "argument 'x'")
+    assert not f.check_call_in_cache(object())
+    with pytest.raises(TypeError, match="missing 1 required"):
+        f.check_call_in_cache()
     held = iter([])
+    assert not store.cache(lambda: held).check_call_in_cache()
     made = check(store.cache(lambda: held).explain(), "unkeyed")
     assert "held: a builtins.list_iterator has no digest" in made.text
     assert made.changes[0].kind == "value"

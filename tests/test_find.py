@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import datetime
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,9 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resultstore import CacheWarning, DigestError, OptionError, Record, Records, Store, Summary, between
+from resultstore import CacheWarning, DigestError, MissingError, OptionError, Record, Records, Store, Summary, between
 from resultstore._index import select
+from resultstore._vault import Vault
 from tests import science
+from tests.test_versions import define
 
 
 @pytest.fixture
@@ -198,6 +203,7 @@ def test_records_print_as_a_table(filled):
     assert len(lines) == 4
     assert "x=True" in lines[1]
     assert repr(filled.find("nothing")) == "no calls"
+    assert filled.find("nothing")._repr_html_() == "<p>no calls</p>"
     html = filled.find()._repr_html_()
     assert html.count("<tr>") == 10
     g = filled.cache(lambda text: 0)
@@ -206,6 +212,114 @@ def test_records_print_as_a_table(filled):
     assert repr(filled.find(g)).splitlines()[-1] == "... 12 calls in all"
     assert "&lt;b&gt;" in filled.find(g)._repr_html_()
     assert "<b>" not in filled.find(g)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "travel",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda thing: pickle.loads(pickle.dumps(thing)),
+        lambda record: dataclasses.replace(record, access_count=7),
+    ],
+    ids=["copied", "copied deeply", "pickled", "replaced"],
+)
+def test_a_record_that_travels_knows_its_store(store, travel):
+    """Copied or pickled, a record is equal, loads its result and pins it, as a reference does."""
+    f = store.cache(science.table)
+    f(3, 0)
+    record = store.find(f).first()
+    other = travel(record)
+    assert dataclasses.replace(other, access_count=0) == record
+    assert np.array_equal(other.load(), record.load())
+    assert other.pin().pinned
+    assert store.find(f).first().pinned
+    assert not other.unpin().pinned
+
+
+def test_records_travel_as_they_are(filled):
+    """Many records are pickled as those that there are; copied, they go on asking the index."""
+    f = filled.cache(science.table)
+    records = filled.find(f)
+    sent, copied = pickle.loads(pickle.dumps(records)), copy.deepcopy(records)
+    f(4)
+    assert (len(sent), len(copied), len(records)) == (6, 7, 7)
+    assert list(sent) == list(records)[1:]
+    assert sent[2:].first().load().shape == (2,)
+
+
+def test_a_record_made_by_hand_says_that_it_knows_no_store(filled):
+    """A record that was made of facts alone tells where to take one that loads."""
+    record = filled.find("tests.science.square").first()
+    facts = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    assert "_home" not in facts
+    made = Record(**facts)
+    assert made == record
+    for ask in (made.load, made.pin):
+        with pytest.raises(MissingError, match=r"knows of no store: take store\.record"):
+            ask()
+
+
+def test_a_pickled_record_says_that_storing_is_switched_off(filled, monkeypatch):
+    """Where a pickled record arrives while storing is switched off, it says so."""
+    sent = pickle.dumps(filled.find().first())
+    monkeypatch.setenv("RESULTSTORE_DISABLE", "1")
+    with pytest.raises(MissingError, match="storing is switched off"):
+        pickle.loads(sent).load()
+
+
+def test_records_and_versions_are_tables_to_pandas(filled):
+    """pandas takes records and versions for rows of facts, and no column is of our own affairs."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(filled.find())
+    assert list(frame.columns) == [field.name for field in dataclasses.fields(Record)]
+    assert list(frame["function"].unique()) == ["tests.science.square", "tests.science.table"]
+    assert frame["created_at"].is_monotonic_decreasing
+    versions = pandas.DataFrame(filled.cache(science.square).versions())
+    assert [name for name in (*frame.columns, *versions.columns) if name.startswith("_")] == []
+    assert list(versions["calls"]) == [3]
+
+
+def test_facts_of_a_record_as_a_dict(filled):
+    """dataclasses.asdict gives the facts, of arguments too."""
+    facts = dataclasses.asdict(filled.find("tests.science.square", x=2.0).first())
+    assert (facts["arguments"], facts["state"]) == ({"x": 2.0}, "stored")
+
+
+def test_a_version_that_was_pickled_is_a_list_of_facts(filled):
+    """A version travels without the sources of its helpers, and says so when it is asked for them."""
+    f = filled.cache(science.square)
+    (version,) = f.versions()
+    sent = pickle.loads(pickle.dumps(version))
+    assert sent == version == copy.deepcopy(version)
+    assert (
+        copy.copy(version).diff() == copy.deepcopy(version).diff() == dataclasses.replace(version, calls=0).diff() == ""
+    )
+    assert version.diff(dataclasses.replace(version, calls=0)) == ""
+    for ask in (sent.diff, lambda: version.diff(sent)):
+        with pytest.raises(MissingError, match="are not at hand"):
+            ask()
+
+
+def test_what_is_no_whole_store_leaves_no_noise():
+    """A store's inside that a failed copy left half made goes without a word."""
+    vault = object.__new__(Vault)
+    vault.__del__()
+
+
+def test_what_is_not_found_says_what_there_is(filled):
+    """Where a name has no calls, functions of that name in other modules are told; or that storing is switched off."""
+    assert repr(filled.find("square")) == "no calls (there are calls of tests.science.square)"
+    assert repr(filled.find("__main__.square")) == repr(filled.find("square"))
+    assert repr(pickle.loads(pickle.dumps(filled.find("square")))) == "no calls"
+    for query in (filled.find("tests.science.square", x=9), filled.find("are"), filled.find(x=9), filled.find()[9:]):
+        assert repr(query) == "no calls"
+    for i in range(4):
+        filled.cache(define("def g(x):\n    return x", "g", f"lab{i}"))(1)
+    assert repr(filled.find("g")) == "no calls (there are calls of lab0.g, lab1.g, lab2.g, ...)"
+    assert filled.cache(science.square).clear() == 3
+    assert repr(filled.find("square")) == "no calls"
+    assert repr(Store(None).find()).startswith("no calls (storing is switched off: ")
 
 
 def test_unknown_parameters_are_an_error(store):

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from resultstore import DigestError, FunctionError, Store
+from resultstore import DigestError, FunctionError, OptionError, Store
 
 
 def fingerprint(source: str, name: str = "f", **scope: object) -> str:
@@ -95,6 +95,29 @@ def test_docstrings_are_not_seen():
     other = 'def f(x):\n    """Quite another."""\n    return x\n'
     assert fingerprint(one) == fingerprint(other)
     assert fingerprint('def f(x):\n    return "One."\n') != fingerprint('def f(x):\n    return "Other."\n')
+
+
+@pytest.mark.parametrize("body", ["x / 2", "x / 2.5", "(x, 'text', 3)", "[x, 1000, 'text', *(2.5, 1000)]"])
+def test_adding_a_docstring_is_not_seen(body):
+    """A docstring where there was none is no change, whatever constants it pushes aside."""
+    plain, told = f"def f(x):\n    return {body}\n", f"def f(x):\n    'Doc.'\n    return {body}\n"
+    assert fingerprint(plain) == fingerprint(told)
+    assert fingerprint(told) != fingerprint(told.replace("2", "4").replace("text", "other"))
+
+
+def test_a_docstring_that_is_a_constant_too_is_seen():
+    """A text that is returned counts, also if it is the docstring at the same time."""
+    one = 'def f(x):\n    "One."\n    return "One."\n'
+    assert fingerprint(one) != fingerprint(one.replace("One", "Two"))
+
+
+def test_the_first_of_many_constants_may_be_a_docstring():
+    """With more constants than one byte can number, a docstring is known as well."""
+    numbers = ", ".join(f"{n}.5" for n in range(600))
+    source = f"def f(x):\n    'Doc.'\n    return [x, {numbers}]\n".replace("[x", "[x + 0.25 + len(str(x)) + x")
+    many = source.replace("[", "(x, [").replace("]", "])")
+    assert fingerprint(many) == fingerprint(many.replace("Doc.", "Other."))
+    assert fingerprint(many) != fingerprint(many.replace("256.5", "256.25"))
 
 
 @pytest.mark.parametrize(
@@ -308,3 +331,28 @@ def test_main_functions_share_by_code_not_by_place(folder, tmp_path):
     assert run(tmp_path / "two.py", folder, "clear") == "3\n1\n"
     assert run(tmp_path / "one.py", folder) == "2\n"
     assert math.isclose(len(Store(folder).find("__main__.f")), 1)
+
+
+def test_scripts_are_told_apart_where_they_are_asked_about(folder, tmp_path):
+    """A record says which script its version ran in first, and clearing by name alone says which scripts there are."""
+    script = "import sys\nfrom resultstore import Store\n@Store(sys.argv[1]).cache\ndef f(x):\n    return x + {n}\nf(1)"
+    scripts = [tmp_path / "one.py", tmp_path / "two.py"]
+    for n, path in enumerate(scripts):
+        path.write_text(script.format(n=n))
+        subprocess.run([sys.executable, path, folder], check=True)
+    with Store(folder) as store:
+        assert [record.place for record in store.find("__main__.f")] == [str(path) for path in reversed(scripts)]
+        store.cache(abs)(-1)
+        assert [record.place for record in store.find(abs)] == [""]
+        with pytest.raises(
+            OptionError, match=r"were made in .*two\.py, .*one\.py: pass one of them as place='.*two\.py'"
+        ):
+            store.clear_function("__main__.f")
+        assert store.clear_function("__main__.f", place=str(scripts[1])) == 1
+        with pytest.raises(OptionError, match=r"were made in .*one\.py: pass place='.*one\.py'"):
+            store.clear_function("__main__.f")
+        assert store.clear_function("__main__.f", fingerprint=bytes(32)) == 0
+        assert store.clear_function("__main__.f", place=str(scripts[0])) == 1
+        assert store.clear_function("__main__.f") == store.clear_function("__main__.g") == 0
+        renamed = store.cache(abs, was="__main__.f")
+        assert renamed.clear() == 1

@@ -85,6 +85,7 @@ with Store(place) as store:
         assert not right(f, i)
     once()
     assert any("No space left" in text or "full" in text for _, text in told), told
+    assert all("Make room on its disk" in text for _, text in told), told
     assert not f.check_call_in_cache(100)
     assert store.reduce_size(items_limit=10) > 0
     assert right(f, 19)
@@ -184,7 +185,7 @@ with Store(place) as store:
 
 @pytest.mark.parametrize("free", range(12) if os.environ.get("RESULTSTORE_TEST_FULL") else (0, 1, 3, 6))
 def test_no_file_handles(place, free):
-    """With few handles left, or none, functions return their values; with handles again, results are stored."""
+    """With few handles left, or none, functions return their values, told what to do; with handles, all is stored."""
     code = f"""
 with Store(place) as store:
     assert not right(store.cache(block), 1)
@@ -198,6 +199,8 @@ for i in range(1, 5):
     right(f, i)
     right(f, i)
 once()
+assert {free} or told
+assert all("ulimit -n" in text for _, text in told), told
 for fd in held:
     os.close(fd)
 for i in range(1, 5):
@@ -243,8 +246,9 @@ for i in (2, 2, 3):
 once()
 store.close()
 """
+    remedy = "\nassert all('Let this user read and write' in text for _, text in told) and told, told"
     try:
-        run(place, code, *wrapper)
+        run(place, code + remedy, *wrapper)
         for path in [place, *place.rglob("*")]:
             path.chmod(0o700 if path.is_dir() else 0o600)
         run(place, code + "\nassert right(Store(place).cache(block), 2)", *wrapper)

@@ -594,6 +594,11 @@ def test_a_view_that_never_ends_holds_nobody_up(folder, key, sql, name):
         sql("PRAGMA application_id = 7")
         with contextlib.suppress(StoreError):
             Store(folder).cache(science.square)(3)
+    (folder / "index.sqlite").unlink()
+    with Store(folder) as store:  # where nothing but what was set aside has such a view
+        assert store.cache(science.square)(3) == 9
+        assert store.repair().files == ("index-damaged-20200101-000000.sqlite",)
+        assert not list(folder.glob("index-damaged-*"))
 
 
 def test_a_repair_reads_no_links(folder, tmp_path):
@@ -605,8 +610,13 @@ def test_a_repair_reads_no_links(folder, tmp_path):
         (tmp_path / "mine").write_text("mine")
         (folder / name.format(2 * i + 1)).symlink_to(tmp_path / "mine")
     with Store(folder) as store:
+        (folder / "quarantine").symlink_to(tmp_path)
+        with pytest.raises(StoreError, match="symbolic link"):
+            store.repair()
+        (folder / "quarantine").unlink()
         store.repair()
         assert store.cache(science.table).check_call_in_cache(BIG)
         store.verify(fix=True)
         store.clear()
+    assert [path.name for path in tmp_path.iterdir() if path != folder] == ["mine"]
     assert (tmp_path / "mine").read_text() == "mine"

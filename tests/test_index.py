@@ -187,6 +187,7 @@ class Trace:
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.statements: list[str] = []
+        monkeypatch.setattr("resultstore._accesses._LOOK_S", 1000.0)  # else one hit in half a second looks around
         connections = store._vault.index.connections  # type: ignore[union-attr]
         real = connections._open
 
@@ -263,7 +264,7 @@ def test_accesses_are_flushed_together(store, monkeypatch, sql):
         (2.0, 1), (0.0, 2), (1.0, 1)
     ]  # fmt: skip
     f(1)
-    later = store._vault._accesses._written_at + 6
+    later = store._vault._accesses._written_at + 2000
     monkeypatch.setattr("resultstore._clock.now", lambda: later)
     f(1)
     assert sql("SELECT sum(access_count) FROM call") == [(6,)]

@@ -179,6 +179,13 @@ def test_results_stored_without_maps_are_found(store, sql):
     assert store.stats().misses == 1
 
 
+def test_a_map_leans_on_no_array_that_lies_in_the_index(store):
+    """What a function without maps has stored in the index is stored in a file as well for one that maps."""
+    store.cache(make_small)()
+    for value in store.cache(lambda: make_small(), mmap_mode="r")():
+        assert is_mapped(value)
+
+
 def test_results_stored_for_maps_are_found_without(store):
     """What a mapping function stored is a hit in memory, writable as the computed array was."""
     mapped = store.cache(make_small, mmap_mode="r")

@@ -412,9 +412,9 @@ def test_a_functions_budget_reads_an_index(open_store, sql):
 
 def test_fast_results_are_not_stored(open_store):
     """What was computed in less than min_seconds is returned and leaves no record; a function may say otherwise."""
-    store = open_store(min_seconds=0.3)
+    store = open_store(min_seconds=1)
     f = store.cache(block)
-    slow, fast = f(1, seconds=0.3), f(2)
+    slow, fast = f(1, seconds=1), f(2)
     assert (slow[0], fast[0]) == (1, 2)
     assert stored(store, f) == [1]
     assert len(store.find(f)) == 1

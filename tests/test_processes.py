@@ -291,3 +291,78 @@ def test_children_forked_while_stores_come_and_go(folder):
     subprocess.run([sys.executable, "-W", "ignore", "-c", CHURN, folder], check=True, timeout=100)
     with Store(folder) as store:
         assert store.verify() == []
+
+
+FORKERS = """
+import os, sys, threading
+from resultstore import Store
+sys.setswitchinterval(1e-5)
+stores = [Store(f"{sys.argv[1]}/{number}") for number in range(3)]
+functions = [store.cache(abs) for store in stores]
+stop = threading.Event()
+bad = []
+
+def churn():
+    others = []
+    while not stop.is_set():
+        others = [*others[-20:], Store(sys.argv[1] + "/0")]
+
+def fork():
+    for number in range(6):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if functions[number % 3](-number) == number else 1)
+        if os.waitpid(pid, 0)[1]:
+            bad.append(number)
+
+churning = threading.Thread(target=churn)
+forking = [threading.Thread(target=fork) for _ in range(3)]
+for thread in (churning, *forking):
+    thread.start()
+for thread in forking:
+    thread.join()
+stop.set()
+churning.join()
+for function in functions:
+    function(-1000)
+    assert function.check_call_in_cache(-1000)
+print(bad)
+"""
+
+
+@needs_fork
+def test_threads_that_fork_at_the_same_moment(folder):
+    """What one thread's fork holds still goes on when that fork is over, though others fork and stores come and go."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKERS, folder], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+@needs_fork
+def test_a_forked_child_holds_locks_of_its_own(folder):
+    """When the parent closes its store, the log stays under a child that was forked while it was open, and goes on storing."""
+    store = Store(folder)
+    f = store.cache(science.square)
+    f(1), f(1)
+    to_child, to_parent = multiprocessing.Pipe(), multiprocessing.Pipe()
+    pid = os.fork()
+    if pid == 0:
+        ok = False
+        try:
+            f(2)
+            to_parent[1].send(None)
+            to_child[0].recv()
+            ok = f(3) == 9 and f.check_call_in_cache(3)
+            store.close()
+        finally:
+            os._exit(0 if ok else 1)
+    to_parent[0].recv()
+    store.close()
+    to_child[1].send(None)
+    assert os.waitpid(pid, 0)[1] == 0
+    science.runs.clear()
+    assert [f(1), f(2), f(3)] == [1, 4, 9]
+    assert science.runs == []
+    assert store.verify() == []
+    store.close()

@@ -141,7 +141,9 @@ def test_a_mapped_global_is_hashed_once(store, hashed):
 # -- what is recognised is what hashing gives
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     dtype=hnp.scalar_dtypes() | hnp.unicode_string_dtypes() | hnp.array_dtypes(),
     shape=hnp.array_shapes(max_dims=3, max_side=4),

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resultstore import CacheWarning, Store
+from resultstore import CacheWarning, Repair, Store
 from resultstore._index.damage import asides
 from resultstore._journal import Journal
 from resultstore.errors import DamagedError
@@ -375,6 +376,63 @@ def test_a_payload_that_is_not_whole_comes_back_on_record_only(folder):
         assert notes == ["its payload was damaged", "its payload was missing"]
 
 
+def test_a_log_that_lost_its_index_is_given_back_to_it(folder, tmp_path):
+    """Who is killed when the index is set aside, and its log is not yet, costs nothing of what the log holds."""
+    with Store(tmp_path / "other") as other:
+        square = other.cache(science.square)
+        for i in range(8):
+            square.refresh(i)
+        shutil.copytree(tmp_path / "other", folder)
+        assert (folder / "index.sqlite-wal").stat().st_size
+    index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+        assert store.repair().results == 8
+        assert [store.cache(science.square).get(i) for i in range(8)] == [i * i for i in range(8)]
+
+
+def test_an_index_that_was_cut_gives_back_what_is_left(folder, sql):
+    """Also one whose tables lie elsewhere than in a fresh one, as after a VACUUM: its own list of tables is used."""
+    with Store(folder) as store:
+        for i in range(1000):
+            store.cache(science.square)(i)
+    sql("VACUUM")
+    path = index_of(folder)
+    os.truncate(path, path.stat().st_size * 7 // 10 // 4096 * 4096 + 100)
+    with Store(folder) as store:
+        with pytest.warns(CacheWarning, match="is damaged"):
+            store.cache(science.table)(BIG)
+        assert store.repair().results > 500
+        assert store.verify() == []
+
+
+def test_a_row_that_was_changed_does_not_come_back(folder, sql):
+    """What is not as it was written is counted as unreadable, and is computed anew."""
+    with Store(folder) as store:
+        for i in range(8):
+            store.cache(science.square)(i + 0.5)
+    sql("UPDATE call SET number = 7 WHERE id = 3")
+    index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        repair = store.repair()
+        assert (repair.results, repair.unreadable) == (7, 1)
+        assert store.cache(science.square)(2.5) == 6.25
+
+
+def test_a_repair_that_was_killed_after_counting_counts_once(folder, sql):
+    """What an earlier repair has added, and did not live to put away, is not added again."""
+    with Store(folder) as store:
+        for i in range(8):
+            store.cache(science.square)(i)
+    aside = index_of(folder).rename(folder / "index-damaged-20200101-000000.sqlite")
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+        sql("INSERT INTO meta VALUES (?, '1')", f"counted {aside.name}")
+        assert store.repair().results == 8
+        assert store.stats().misses == 1
+        assert not sql("SELECT * FROM meta WHERE name LIKE 'counted%'")
+
+
 def test_verify_keeps_what_a_repair_could_bring_back(folder):
     """Until the repair, verify(fix=True) and eviction's sweeps delete no payload that a lost index may have named."""
     fill(folder)
@@ -387,6 +445,58 @@ def test_verify_keeps_what_a_repair_could_bring_back(folder):
         store.reduce_size(items_limit=0)
         assert store.repair().results == 5
         assert store.verify() == []
+
+
+def test_an_index_that_is_gone_is_missed_before_anything_is_computed(folder):
+    """Payload files and a journal without an index are named by verify, counted by stats, and not touched."""
+    fill(folder)
+    taken = sum(path.stat().st_blocks * 512 for path in (folder / "payloads").rglob("*.npy"))
+    index_of(folder).unlink()
+    before = {path: path.stat().st_size for path in folder.rglob("*")}
+    with Store(folder) as store:
+        for fix in (False, True):
+            (problem,) = store.verify(fix=fix)
+            assert (problem.kind, problem.where, problem.fixed) == ("index", "index.sqlite", False)
+            assert problem.message == "it is gone: store.repair() brings back what can be read"
+        assert taken < store.stats().nbytes < taken + 200_000
+        assert {path: path.stat().st_size for path in folder.rglob("*")} == before
+        assert store.repair().results == 5
+        assert store.verify() == []
+
+
+def test_payloads_of_which_nothing_is_known_are_told(folder):
+    """Without index and journal, payload files are named, kept, and removed by clear alone."""
+    fill(folder)
+    index_of(folder).unlink()
+    (folder / "journal.jsonl").unlink()
+    with Store(folder) as store:
+        (problem,) = store.verify(fix=True)
+        assert problem.kind == "index"
+        assert "remove them by store.clear()" in problem.message
+        assert list(folder.glob("payloads/*/*"))
+        assert store.clear() == 0
+        assert store.verify() == []
+        assert not list(folder.glob("payloads/*/*"))
+
+
+def test_clear_means_the_calls_of_an_index_that_is_gone(folder):
+    """What was removed by clear comes back by no repair, also where the index had been deleted before."""
+    fill(folder)
+    index_of(folder).unlink()
+    with Store(folder) as store:
+        store.clear()
+        assert store.verify() == []
+        assert store.repair() == Repair()
+        assert not list(folder.glob("payloads/*/*"))
+
+
+def test_a_place_where_nothing_is_takes_no_bytes(folder):
+    """A store that nobody has written to takes nothing, and asking it makes no directory."""
+    with Store(folder) as store:
+        assert store.stats().nbytes == 0
+        assert store.verify() == []
+        assert store.clear() == 0
+        assert not folder.exists()
 
 
 def test_the_journal_of_a_lost_index_is_kept(folder):
@@ -425,6 +535,22 @@ def test_the_size_limit_holds_beside_what_is_to_be_repaired(folder):
         store.repair()
         assert sum(path.stat().st_blocks * 512 for path in folder.rglob("*")) <= limit
         assert store.verify() == []
+
+
+def test_what_was_written_just_now_does_not_give_way(folder):
+    """Payloads that no row names, and what was set aside, go to make room once they are old enough to be nobody's."""
+    fill(folder)
+    index_of(folder).unlink()
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)  # written at once: a new index is begun
+        vault, paths = store._vault, [path for path in (folder / "payloads").rglob("*") if path.is_file()]
+        assert vault.remains.files()
+        for age_s, left in ((0, len(paths)), (1000, 1)):
+            for path in paths:
+                os.utime(path, (time.time() - age_s,) * 2)
+            with vault.gate.held(10):
+                vault.remains.give_up(1 << 40)
+            assert sum(path.exists() for path in paths) == left
 
 
 def test_clear_removes_what_was_set_aside(folder):

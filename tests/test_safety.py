@@ -275,6 +275,15 @@ def test_a_tampered_index_row_is_a_miss(folder, sql, change):
         assert store.verify() == []
 
 
+def test_the_row_of_another_call_is_a_miss(folder, sql):
+    """What is whole, and was written for another call, is not served for this one."""
+    with Store(folder) as store:
+        assert [store.cache(science.square)(x) for x in (2.5, 3.5)] == [6.25, 12.25]
+    sql("UPDATE call SET (number, checksum) = (SELECT number, checksum FROM call WHERE id = 2) WHERE id = 1")
+    with Store(folder) as store, pytest.warns(CacheWarning, match="cannot be used"):
+        assert store.cache(science.square)(2.5) == 6.25
+
+
 @pytest.mark.parametrize("name", ["../../../mine", "/etc/passwd", "ab/../../mine", "ab"])
 def test_paths_in_a_tampered_index_lead_nowhere(folder, sql, name, tmp_path):
     """A file name in the index that is not of our scheme is neither read nor deleted."""
@@ -409,10 +418,12 @@ def test_a_locked_index_costs_nothing_but_the_storing(folder, monkeypatch):
     with other._vault.gate.held(1):  # type: ignore[union-attr]
         with pytest.warns(CacheWarning, match="kept the write gate"):
             assert f(3) == 9
+        monkeypatch.setattr("resultstore._writing.GATE_WAIT_S", 1000)  # nobody waits again as long as it is kept
         assert f(4) == 16
         assert f(2) == 4
     assert f(3) == 9
     assert f.check_call_in_cache(3)
+    assert not store._vault._writing._busy_until  # type: ignore[union-attr]
     store.close()
 
 

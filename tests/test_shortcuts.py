@@ -102,11 +102,11 @@ def test_an_evicted_result_is_computed_once(store):
     assert science.runs == [1]
 
 
-def test_a_result_that_is_outdated_is_computed_once(store):
+def test_a_result_that_is_outdated_is_computed_once(store, monkeypatch):
     """What takes the place of a result beyond its ttl is a hit at once, also in a burst."""
-    f, g = store.cache(science.square, ttl=0.3), store.cache(science.identity)
+    f, g = store.cache(science.square, ttl=3600), store.cache(science.identity)
     warmed(store, f, 1)
-    time.sleep(0.3)
+    monkeypatch.setattr("resultstore._clock.now", lambda: time.time() + 3601)
     in_burst(g)
     science.runs.clear()
     for _ in range(20):
@@ -243,7 +243,7 @@ def test_results_wait_no_longer_for_a_fork(store):
     waiting.join(keeper.write)
     waiting.add(Call(), 1, 100)
     waiting.resume()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not keeper.written and time.monotonic() < deadline:
         time.sleep(0.01)
     assert keeper.written == 1
@@ -383,26 +383,29 @@ from tests import science
 import sqlite3
 store = Store(sys.argv[1])
 f = store.cache(science.square)
+waiting = store._vault._keeper.waiting
+def until_written():
+    until = time.monotonic() + 30
+    while (waiting or waiting._thread is not None) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not waiting and waiting._thread is None
 for i in range(300):
     f(i)
-time.sleep(0.5)
+until_written()
 real = store._vault.index.add
 def full(*args, **kwargs):
     raise sqlite3.OperationalError("database or disk is full")
 for i in range(40):
     f(1000 + i)
 store._vault.index.add = full
-waiting = store._vault._keeper.waiting
 while not waiting:
     i += 1
     f(1000 + i)
-time.sleep(0.5)
-assert not waiting
+until_written()
 store._vault.index.add = real
 for k in range(200):
     f(5000 + k)
-time.sleep(0.5)
-assert not waiting and waiting._thread is None
+until_written()
 print("good")
 """
 
@@ -470,12 +473,12 @@ for _ in range(20):
             made += 1
     except KeyboardInterrupt:
         pass
-print(len(store.find(f)), len(science.runs), store.stats().by_function[f.name].misses)
+print(len(store.find(f)), len(set(science.runs)), store.stats().by_function[f.name].misses)
 """
 
 
 def test_an_interrupt_loses_nothing_that_waits(folder):
     """Ctrl-C while results are written, in a process that goes on, leaves them waiting."""
-    stored, runs, misses = run(INTERRUPTED, folder).split()
+    stored, different, misses = run(INTERRUPTED, folder).split()
     assert stored == misses
-    assert int(stored) >= int(runs) - 1
+    assert int(stored) >= int(different) - 1  # a slow call that was interrupted itself has run twice

@@ -180,6 +180,24 @@ def test_swapped_rows_and_files_are_misses(signed, sql, folder):
         assert (store.cache(science.table)(BIG) == science.table(BIG)).all()
 
 
+@pytest.mark.parametrize(
+    ("n", "how"), [(50, {}), (BIG, {}), (BIG, {"mmap_mode": "r"}), (BIG, {"compression": "zstd"})], ids=str
+)
+def test_the_bytes_of_another_payload_are_a_miss(signed, sql, n, how):
+    """Where a payload lies, and its checksum, nobody has signed: its bytes are the value's, or they are not used."""
+    with signed(**how) as store:
+        f = store.cache(science.slow_block)
+        assert [f(i, n * 8)[0] for i in (1, 2)] == [1, 2]
+    columns = "checksum, nbytes, raw_nbytes, head_nbytes, file, inline, disk_nbytes, codec"
+    one, other = sql(f"SELECT {columns} FROM payload ORDER BY id")
+    change = ", ".join(f"{name} = ?" for name in columns.split(", "))
+    sql(f"UPDATE payload SET {change} WHERE id = 1", *other)
+    sql(f"UPDATE payload SET {change} WHERE id = 2", *one)
+    with signed(**how) as store, pytest.warns(CacheWarning, match="cannot be used"):
+        f = store.cache(science.slow_block)
+        assert [(f(i, n * 8) == i).all() for i in (1, 2)] == [True, True]
+
+
 def test_the_key_of_a_row_cannot_be_another(signed, sql):
     """A row that is given the key of another call is a miss."""
     with signed() as store:

@@ -201,8 +201,11 @@ def test_ten_thousand_keywords(folder, store):
 
 @pytest.mark.parametrize("name", NAMES[::3])
 def test_options_that_name_something_take_any_text(store, name):
-    """Labels, earlier names and names of globals may be any text; a parameter that is not there is refused by name."""
-    f = store.cache(square, version=name, was=name, ignore_globals=name)
+    """Labels, earlier names and names of globals may be any text; a parameter that is not there is refused by name.
+
+    Earlier names are full names, with a module.
+    """
+    f = store.cache(square, version=name, was=f"lab.{name}", ignore_globals=name)
     assert [f(2), f(2)] == [4, 4]
     assert runs == [2]
     assert all(map(repr, (store.find(f), f.versions(), f.explain(2))))
@@ -269,7 +272,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=_text.filter(bool), module=_text, keywords=st.dictionaries(_text, _values, max_size=4), result=_values)
 def test_any_name_and_any_value(folder, name, module, keywords, result):
     """Functions of any name with any keywords give any plain result, the second time from the store."""

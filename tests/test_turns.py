@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ import pytest
 
 from resultstore import Store, _flights, _locks
 from resultstore._locks import Gate
+from resultstore.errors import BusyError
+from tests.test_flights import until
 
 pytestmark = [
     pytest.mark.versionless,
@@ -39,13 +42,17 @@ def free_elsewhere(folder, keys):
     return found.stdout.strip() == str([True] * len(keys))
 
 
-def test_the_recursion_limit_leaves_no_turn_behind(store):
+def down(n):
+    """Recurse, by a global name: what looks up a closure would meet the limit before a turn does."""
+    return deeper(n + 1) if n < 10_000 else n
+
+
+deeper = down
+
+
+def test_the_recursion_limit_leaves_no_turn_behind(store, monkeypatch):
     """A recursion that is too deep frees every key, wherever in the taking or the ending of a turn it is met."""
-
-    @store.cache
-    def down(n):
-        return down(n + 1) if n < 10_000 else n
-
+    monkeypatch.setitem(globals(), "deeper", store.cache(down))
     limit = sys.getrecursionlimit()
     depth = len(list(iter_frames()))
     try:
@@ -53,13 +60,12 @@ def test_the_recursion_limit_leaves_no_turn_behind(store):
             sys.setrecursionlimit(depth + more)
             with contextlib.suppress(RecursionError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # near the limit a call may not even be keyed
-                down(0)
+                deeper(0)
+            sys.setrecursionlimit(limit)
+            assert (store._vault.flights.running, store._vault.flights.overdue) == ({}, set()), more
     finally:
         sys.setrecursionlimit(limit)
-    flights = store._vault.flights
-    assert flights.running == {}
-    assert not flights.overdue
-    assert free_elsewhere(store.location, [down.key(n) for n in range(20)])
+    assert free_elsewhere(store.location, [deeper.key(n) for n in range(60)])
 
 
 def iter_frames():
@@ -80,6 +86,7 @@ def test_an_interrupt_at_any_call_frees_the_turn(store, waits):
         return wait_in(flights, keys[-2]) if waits else None
 
     inside = store.cache(inside, on_mutable="allow", version="1", min_seconds=100)
+    gc.collect()  # else a store of an earlier test may be dropped inside of the code that is struck
     while struck:
         at, struck, count = at + 1, False, 0
 
@@ -175,6 +182,18 @@ class Guarded:
             return 1
 
 
+def test_a_gate_whose_file_was_replaced_is_one_gate(tmp_path):
+    """Who had the gate's file open, and who opens the one that lies there now, do not write at the same time."""
+    old, new = Gate(str(tmp_path)), Gate(str(tmp_path))
+    with old.held(0):
+        pass
+    os.unlink(tmp_path / _locks.FILE_NAME)
+    with new.held(0), pytest.raises(BusyError), old.held(0):
+        pass
+    with old.held(0):
+        pass
+
+
 def test_who_waits_may_hold_a_lock_that_the_other_needs(store, peeking_soon):
     """A thread that holds a reentrant lock does not wait for a computation that needs it: both would wait for ever."""
     guarded, begun = Guarded(), threading.Event()
@@ -188,13 +207,27 @@ def test_who_waits_may_hold_a_lock_that_the_other_needs(store, peeking_soon):
     assert not thread.is_alive()
 
 
+def test_a_call_in_another_context_of_the_thread_that_computes(store):
+    """What runs beside a computation in its own thread, as callbacks and greenlets do, does not wait for it."""
+    runs.clear()
+
+    @store.cache(ignore=["is_inside"], on_mutable="allow")
+    def f(x, is_inside):
+        runs.append(x)
+        return x if is_inside else contextvars.Context().run(f, x, True)
+
+    assert f(1, False) == 1
+    assert len(runs) == 2
+
+
 def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
     """A thread waits as well for one that waits for a third one's result: none of the calls is computed twice."""
 
     @store.cache(ignore_globals=["runs"])
     def inner(x):
         runs.append("inner")
-        time.sleep(0.5)
+        while "go" not in runs:  # nothing of `threading`: who stands still there is taken for waiting for threads
+            time.sleep(0.01)
         return x
 
     @store.cache(ignore_globals=["runs"])
@@ -204,12 +237,15 @@ def test_a_computation_that_waits_itself_is_waited_for(store, peeking_soon):
 
     runs.clear()
     with ThreadPoolExecutor(3) as pool:
-        futures = []
-        for function in (inner, outer, outer):
-            futures.append(pool.submit(function, 1))
-            time.sleep(0.05)
+        futures = [pool.submit(inner, 1)]
+        until(lambda: runs == ["inner"])
+        futures.append(pool.submit(outer, 1))
+        until(lambda: runs == ["inner", "outer"])
+        futures.append(pool.submit(outer, 1))
+        time.sleep(0.4)  # so that it looks at the others, some times
+        runs.append("go")
         assert [future.result(10) for future in futures] == [1, 1, 1]
-    assert runs == ["inner", "outer"]
+    assert runs == ["inner", "outer", "go"]
 
 
 @pytest.mark.parametrize("shelve", [False, True])
@@ -239,6 +275,37 @@ def test_arguments_that_change_while_their_call_waits(store, shelve):
 
     runs.clear()
     asyncio.run(main())
+
+
+def test_arguments_that_change_while_their_thread_waits(store):
+    """The same where a thread waits: a value is never stored for arguments that the function was not given."""
+    may_fail = threading.Event()
+    runs.clear()
+
+    @store.cache(ignore_globals=["runs"], on_mutable="allow")
+    def total(numbers):
+        runs.append(len(numbers))
+        if len(runs) == 1:
+            may_fail.wait(10)
+            raise ConnectionError
+        return sum(numbers)
+
+    numbers = [1, 2]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(total, [1, 2])
+        while not runs:
+            time.sleep(0.005)
+        second = pool.submit(total, numbers)
+        (turn,) = store._vault.flights.running.values()
+        while not turn._waiters:
+            time.sleep(0.005)
+        numbers.append(100)
+        may_fail.set()
+        with pytest.raises(ConnectionError):
+            first.result(10)
+        assert second.result(10) == 103
+    assert total.get([1, 2, 100]) == 103
+    assert not total.check_call_in_cache([1, 2])
 
 
 def test_a_coroutine_that_is_dropped_leaves_other_contexts_alone(store):

@@ -201,9 +201,13 @@ def test_a_forked_child_sees_the_burst_and_writes_it_no_second_time(store):
     assert store.stats().by_function[f.name].misses == made + 2 * BURST
 
 
+kept = []
+
+
 def squares(folder, start):
-    """Make a burst of calls in a worker."""
-    f = Store(folder).cache(science.square)
+    """Make a burst of calls in a worker, by a store that lives on: one that is dropped writes what waits."""
+    kept.append(Store(folder))
+    f = kept[-1].cache(science.square)
     return sum(f(i) for i in range(start, start + BURST))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
-from resultstore import CachedFunction, Record, Records, Stats, Store
+from resultstore import CachedFunction, Record, Records, Reference, Stats, Store
 
 store = Store("results", size_limit="200 MB")
 
@@ -21,6 +21,18 @@ def with_options(x: int, *, debug: bool = False) -> list[int]:
     return [x]
 
 
+@store.cache
+async def awaited(x: int) -> str:
+    """Return a text, in the end."""
+    return str(x)
+
+
+@store.cache(ttl="1 d")
+async def awaited_with_options(x: int) -> str:
+    """Return a text, in the end."""
+    return str(x)
+
+
 class Model:
     """A class with a cached method."""
 
@@ -28,6 +40,26 @@ class Model:
     def scale(self, x: int) -> float:
         """Return a number."""
         return float(x)
+
+    @store.cache
+    async def wait(self, x: int) -> float:
+        """Return a number, in the end."""
+        return float(x)
+
+
+async def awaiting() -> None:
+    """State the types of what is awaited, and of what is not."""
+    assert_type(await awaited(1), str)
+    assert_type(await awaited_with_options(1), str)
+    assert_type(await Model().wait(1), float)
+    assert_type(await awaited.refresh(1), str)
+    assert_type(await awaited.call(1), tuple[str, dict[str, Any]])
+    assert_type(await awaited.call_and_shelve(1), Reference)
+    assert_type(await Model().wait.call_and_shelve(1), Reference)
+    assert_type(awaited.get(1), str)
+    assert_type(awaited.check_call_in_cache(1), bool)
+    await awaited("wrong")  # type: ignore[arg-type]
+    awaited.get("wrong")  # type: ignore[call-overload]
 
 
 def examples() -> None:
@@ -38,6 +70,9 @@ def examples() -> None:
     assert_type(plain(1, y=2.0), str)
     assert_type(with_options(1, debug=True), list[int])
     assert_type(plain.check_call_in_cache(1), bool)
+    assert_type(plain.call(1), tuple[str, dict[str, Any]])
+    assert_type(plain.get(1), str)
+    assert_type(plain.call_and_shelve(1), Reference)
     assert_type(plain.forget(1), int)
     assert_type(store.find(plain, x=1), Records)
     assert_type(store.find(plain).first(), Record | None)

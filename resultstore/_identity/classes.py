@@ -10,7 +10,7 @@ from resultstore._identity.whose import owner_of_function
 from resultstore._loaded import loaded
 
 _NOT_BEHAVIOUR = frozenset(
-    "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ "
+    "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ __classdictcell__ "
     "__conditional_annotations__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ __parameters__ "
     "__protocol_attrs__ __non_callable_proto_members__ __qualname__ __slotnames__ __static_attributes__ "
     "__type_params__ __weakref__ _abc_impl _is_protocol _is_runtime_protocol".split()

@@ -24,10 +24,12 @@ _JOINED = (
     ("STORE_FAST", "STORE_FAST"),
     ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
 )
-_DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, Python 3.14
+_SAME = {"LOAD_FAST_BORROW": "LOAD_FAST"}  # which of the two it is, joining decides as well
+_DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, Python 3.14; a text may be docstring and constant at once
 _NO_BEHAVIOUR = (
     _DOCSTRING | 0x1FE0000
 )  # and the marks of ``from __future__ import``, of which only annotations are left
+_EXTENDED = opmap["EXTENDED_ARG"]
 _LOADS_CONSTANT = {opmap[name] for name in ("LOAD_CONST", "RETURN_CONST", "KW_NAMES") if name in opmap}
 
 
@@ -66,12 +68,15 @@ def _instructions(code: types.CodeType) -> tuple[Any, ...]:
         return code.co_code, code.co_exceptiontable
     import dis
 
-    bytecode = dis.Bytecode(code)
+    bytecode: Any = dis.Bytecode(code)
+    numbers = {place: number for number, place in enumerate(_loaded(code))}
     listing: list[tuple[str, Any]] = []
     number_at: dict[int, int] = {}
     for instruction in bytecode:
         number_at[instruction.offset] = len(listing)
-        if instruction.opname not in ("NOP", "EXTENDED_ARG", "CACHE"):
+        if instruction.opcode in _LOADS_CONSTANT and sys.version_info >= (3, 14):
+            listing.append((instruction.opname, numbers[instruction.arg]))
+        elif instruction.opname not in ("NOP", "EXTENDED_ARG", "CACHE"):
             listing += _split(instruction)
     end = len(listing)
     jumps = tuple((name, ("to", number_at.get(arg[1], end)) if type(arg) is tuple else arg) for name, arg in listing)
@@ -87,27 +92,33 @@ def _split(instruction: dis.Instruction) -> list[tuple[str, Any]]:
     name, arg = instruction.opname, instruction.arg
     for first, second in _JOINED:
         if name == f"{first}_{second}" and arg is not None:
-            return [(first, arg >> 4), (second, arg & 15)]
+            return [(_SAME.get(first, first), arg >> 4), (_SAME.get(second, second), arg & 15)]
     target = getattr(instruction, "jump_target", None)  # an attribute since Python 3.13
     if target is not None:
         return [(name, ("target", target))]
-    return [(name, arg)]
+    return [(_SAME.get(name, name), arg)]
 
 
 def _constants(code: types.CodeType) -> tuple[Any, ...]:
-    """Return the constants, the docstring's place left empty."""
+    """Return the constants that count: all but the docstring, whose place is left empty where it has one."""
     constants = code.co_consts
-    if constants and isinstance(constants[0], str) and _has_docstring(code):
+    if sys.version_info >= (3, 14):  # a docstring moves the others, and small numbers are left that nothing loads
+        return tuple(constants[place] for place in _loaded(code))
+    if constants and isinstance(constants[0], str) and 0 not in _loaded(code):
         return (None, *constants[1:])
     return constants
 
 
-def _has_docstring(code: types.CodeType) -> bool:
-    """Say whether the first constant is the docstring: it is, when no instruction loads it."""
-    if sys.version_info >= (3, 14):
-        return bool(code.co_flags & _DOCSTRING)
-    instructions = zip(code.co_code[::2], code.co_code[1::2], strict=True)
-    return not any(operation in _LOADS_CONSTANT and argument == 0 for operation, argument in instructions)
+def _loaded(code: types.CodeType) -> list[int]:
+    """Return the places of the constants that instructions load, in the order in which they do."""
+    places: dict[int, None] = {}
+    extended = 0
+    for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+        argument = low | extended
+        extended = argument << 8 if operation == _EXTENDED else 0
+        if operation in _LOADS_CONSTANT:
+            places[argument] = None
+    return list(places)
 
 
 def _constant(constant: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import types
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -28,11 +27,10 @@ _TEXT_LIMIT = 1000
 _EXACT = 2**53
 _DEFAULT = b"O" + encode("the default") + length(0)
 """Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
-_SHORT = 60
 STAND_IN = "its function in key="
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = _SHORT
-_brief.maxlevel = 3
+
+
+_STATELESS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 
 
 class Leaning(list[bytes]):
@@ -108,6 +106,23 @@ class Form:
                 else:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return Leaning(encodings, leaning) if leaning else encodings
+
+    def drawn_from(self, values: tuple[Any, ...], encodings: list[bytes]) -> list[str]:
+        """Return the parameters whose random generators a call has advanced since they were encoded."""
+        names = []
+        for (i, _), before in zip(self._order, encodings, strict=True):
+            if type(values[i]) not in _STATELESS and self._is_drawn_from(values[i], before):
+                names.append(self.binder.names[i])
+        return names
+
+    @staticmethod
+    def _is_drawn_from(value: Any, before: bytes) -> bool:
+        from resultstore._identity.drawing import holds_generator  # only a miss asks, and not of plain arguments
+
+        try:
+            return holds_generator(value) and short(encode(value)) != short(before)
+        except DigestError:
+            return True
 
     def _before_runs(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the values, a default that the function fills itself as it was before: ``def f(x, _memo={})``."""
@@ -301,6 +316,8 @@ def token(value: Any) -> bytes:
 
 
 def _describe(position: int, name: str, value: Any, value_token: bytes | None) -> ArgumentFacts:
+    from resultstore._identity.summary import summarise  # which no hit needs
+
     kind = type(value)
     number: float | None = None
     text: str | None = None
@@ -324,31 +341,6 @@ def _as_double(value: int) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def summarise(value: Any) -> str:
-    """Return a short text that says what a value is; never fails, never prints an array."""
-    kind = type(value)
-    if kind is float or kind is bool or value is None or (kind is int and -_EXACT <= value <= _EXACT):
-        return repr(value)
-    if kind is str and len(value) < _SHORT and value.isascii():
-        text = repr(value)
-        if len(text) <= _SHORT:
-            return text
-    try:
-        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-        if isinstance(shape, tuple) and shape and dtype is not None:
-            return f"{kind.__name__} {'x'.join(map(str, shape))} {dtype}"[:120]
-        if isinstance(shape, tuple) and len(shape) == 2 and hasattr(value, "columns"):
-            return f"{kind.__name__} {shape[0]}x{shape[1]}"
-        if kind is int and value.bit_length() > 2000:  # str() refuses very long integers
-            return f"int of {value.bit_length()} bits"
-        own_way: Any = kind.__repr__
-        if own_way is object.__repr__:  # it would tell an address
-            return f"{kind.__name__} object"
-        return _brief.repr(value).encode("ascii", "backslashreplace").decode()[:120].replace("\0", "\\0")
-    except Exception:  # a repr is the caller's code: whatever it raises, the call goes on
-        return f"{kind.__name__} object"
 
 
 def _source(func: Any) -> str | None:

@@ -12,11 +12,13 @@ import functools
 import os
 import re
 import sys
-from typing import NamedTuple
+from collections import namedtuple
 
 
-class Owner(NamedTuple):
+class Owner(namedtuple("Owner", "name version")):  # noqa: PYI024 -- typing's imports annotationlib and ast, from 3.14 on
     """The distribution that a file belongs to; of the standard library both are empty."""
+
+    __slots__ = ()
 
     name: str
     version: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
 from resultstore._data import Data
 from resultstore._identity.bytecode import FREE, GLOBAL, LOCAL, Token, tokens_of
@@ -35,8 +36,10 @@ _UNARY = frozenset(
 _BINARY = frozenset("BINARY_OP IN_PLACE BINARY_SUBSCR COMPARE_OP IS_OP CONTAINS_OP".split())
 
 
-class Reference(NamedTuple):
+class Reference(namedtuple("Reference", "space name chain only_written", defaults=[False])):  # noqa: PYI024 -- see Owner
     """One name that code reads."""
+
+    __slots__ = ()
 
     space: str
     """``GLOBAL``, ``FREE`` or ``IMPORT``."""
@@ -44,7 +47,7 @@ class Reference(NamedTuple):
     """The name; of an import (module, level, name taken from it or None)."""
     chain: tuple[str, ...]
     """The attributes that are taken from it, one from the other."""
-    only_written: bool = False
+    only_written: bool
     """Whether its content goes nowhere: a log that is appended to, a counter that is increased."""
 
 
@@ -158,14 +161,14 @@ class _Scan:
     def _load(
         self, tokens: list[Token], i: int, space: str, name: str, imports: dict[str, set[tuple[Any, ...]]]
     ) -> None:
+        if space == GLOBAL and name in _OF_THE_MODULE:
+            return
         chain, after = _chain(tokens, i + 1)
         if space != LOCAL:
             path = _written_path(tokens, i, space, name, chain, after)
             if path is not None:
                 self.reads.add(Reference(space, name, path, only_written=True))
                 return
-        if space == GLOBAL and name in _OF_THE_MODULE:
-            return
         if space == GLOBAL and not chain:
             if name == "globals" and _is_constant_key(tokens, after):
                 self.reads.add(Reference(GLOBAL, tokens[after + 1][1], ()))

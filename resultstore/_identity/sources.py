@@ -9,18 +9,16 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-import reprlib
 import types
 from typing import Any, NamedTuple
 
 from resultstore._facts import plain_text
 from resultstore._identity.code import code_digest
 from resultstore._identity.encoding import digest_of, encode
+from resultstore._identity.summary import describe
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SKIPPED = frozenset("ctx type_comment type_params kind returns annotation".split())
-_BRIEF = reprlib.Repr()
-_BRIEF.maxstring = _BRIEF.maxother = 200
 _TEXT_LIMIT = 20_000
 
 
@@ -167,13 +165,5 @@ def described(kind: str, thing: Any) -> tuple[str | None, str | None]:
     if kind == "distribution":
         return None, str(thing)
     if kind in ("value", "untracked"):
-        return None, brief(thing)
+        return None, describe(thing)[:_TEXT_LIMIT]
     return None, None
-
-
-def brief(value: Any) -> str:
-    """Return a short text for a value; never fails."""
-    try:
-        return plain_text(_BRIEF.repr(value))[:_TEXT_LIMIT]
-    except Exception:  # a repr is anyone's code
-        return f"<{type(value).__name__}>"

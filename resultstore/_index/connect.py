@@ -23,7 +23,7 @@ from resultstore import _lifetime
 from resultstore._index import hot, making, opened
 from resultstore._index.moving import Moving
 from resultstore._index.opened import told
-from resultstore._syncing import sync_folder
+from resultstore._place import sync_place
 from resultstore.errors import DamagedError, SchemaError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = ["FILE_NAME", "Connections", "told"]
 
 FILE_NAME = "index.sqlite"
 _BUSY_S, _HASTY_S, _BUSY_PAUSE_S = 5.0, 0.05, 30.0
+_LOCKED_OUT_S = 30.0
 _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
 _WAL_FORMAT = 2  # at offset 18 of the file
 _LOGGED = (-1, 0, 0)
@@ -62,7 +63,7 @@ class Connections(Moving):
         self.notice = ""
         """What people should be told of an index that was just made."""
         self._guard: tuple[int, int, int] | None = None
-        self._busy_until = 0.0
+        self._busy_until = self._locked_out_until = 0.0
         self._epoch = 0
         self.is_older = self.check_version()
         self._renew()
@@ -150,7 +151,7 @@ class Connections(Moving):
                 is_hasty = connection.patience < _BUSY_S
             except BaseException as error:
                 self._discard(None)
-                if may_mend and _is_torn(error):
+                if may_mend and opened.is_torn(error):
                     return self._rows_of_torn(sql, parameters)
                 raise
         try:
@@ -161,9 +162,8 @@ class Connections(Moving):
                 return self.rows(sql, parameters)
         except sqlite3.Error as error:
             self._discard(connection)
-            if _is_busy(error):
-                self._note_busy()
-            if may_mend and _is_torn(error):
+            self._note(error)
+            if may_mend and opened.is_torn(error):
                 return self._rows_of_torn(sql, parameters)
             if self._guard is None:
                 raise
@@ -232,21 +232,21 @@ class Connections(Moving):
     def _open_reader(self) -> opened.Connection:
         for tries_left in reversed(range(_OPEN_TRIES)):
             try:
+                self._expect_locks()
                 connection = self._open("ro")
             except sqlite3.OperationalError as error:
-                if _is_torn(error):
+                self._note(error)
+                if opened.is_torn(error):
                     raise
                 before = self._guard_state()
-                if before != _LOGGED and not _is_busy(error):
+                if before != _LOGGED and not opened.is_busy(error):
                     # A read-only medium: only an immutable connection opens, which must see no writer.
                     connection = self._open("ro&immutable=1")
                     self._guard = before
                     return connection
                 # An immutable connection would not see what lies in the log. Likely the last writer
                 # of another process is just removing it.
-                if _is_busy(error):
-                    self._note_busy()
-                if not tries_left or _is_busy(error):
+                if not tries_left or opened.is_busy(error) or opened.is_locked_out(error):
                     raise
                 time.sleep(_OPEN_PAUSE_S)
             else:
@@ -301,6 +301,7 @@ class Connections(Moving):
         if self._writer is None:
             if not self.exists():
                 self._make()
+            self._expect_locks()
             connection = self._open("rw")
             self._identity = self._present_identity()
             is_logged = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -308,10 +309,8 @@ class Connections(Moving):
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_logged and not self._is_durable else 'FULL'}")
             if self._is_durable:
                 connection.execute("PRAGMA fullfsync = ON")  # macOS
-                folder = os.path.dirname(self.path)
-                sync_folder(folder)  # whoever has made it
-                sync_folder(os.path.dirname(folder))
-            connection.text_factory = _decoded  # so that a row with a damaged text can be replaced
+                sync_place(os.path.dirname(self.path))
+            connection.text_factory = opened.decoded  # so that a row with a damaged text can be replaced
             connection.execute("PRAGMA foreign_keys = ON")
             # Every writer is alone behind the gate, so SQLite's own copying back bounds the log; a log
             # that one large transaction has grown is cut when it is next reused.
@@ -340,14 +339,21 @@ class Connections(Moving):
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if _is_busy(error):
-                self._note_busy()
+            self._note(error)
             raise
         self._busy_until = 0.0
 
-    def _note_busy(self) -> None:
-        """Note that another program locks the index: one wait is enough, later calls do not wait for it as well."""
-        self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+    def _note(self, error: BaseException) -> None:
+        """Note that the index is locked, or cannot be: one wait is enough, later calls do not wait for it as well."""
+        if opened.is_busy(error):
+            self._busy_until = time.monotonic() + _BUSY_PAUSE_S
+        elif opened.is_locked_out(error) and time.monotonic() >= self._locked_out_until:
+            self._locked_out_until = time.monotonic() + _LOCKED_OUT_S
+
+    def _expect_locks(self) -> None:
+        """Raise at once where SQLite has just tried for 10 s: no timeout of ours would shorten that."""
+        if time.monotonic() < self._locked_out_until:
+            raise opened.locked_out()
 
     def _patience(self) -> float:
         if self._busy_until and time.monotonic() >= self._busy_until:
@@ -383,18 +389,5 @@ class Connections(Moving):
         self._renew()
 
 
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
-
-
 def _do_nothing(*_: object) -> None:
     """Return None."""
-
-
-def _is_busy(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_torn(error: BaseException) -> bool:
-    """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK

@@ -186,4 +186,31 @@ def _refused(path: str, error: Exception) -> StoreError | None:
     place = os.path.dirname(path)
     if not is_read_only(place, error):
         return None
-    return StoreError(f"the store {place} is read-only for you, and this writes to it ({error}): ask its owner")
+    return StoreError(f"the store {place} is read-only for you, and this writes to it ({error})")
+
+
+def decoded(text: bytes) -> str:
+    """Return a text, also one that is damaged."""
+    return text.decode("utf-8", "replace")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Say whether another program locks the index."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_torn(error: BaseException) -> bool:
+    """Say whether a writer was killed in the middle, and a reader may not undo what it had begun."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
+
+
+def is_locked_out(error: BaseException) -> bool:
+    """Say whether SQLite gave up getting a lock that nobody need hold: a file system has ceased to give any."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_PROTOCOL
+
+
+def locked_out() -> sqlite3.OperationalError:
+    """Return what SQLite raises after 10 s."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_PROTOCOL, "SQLITE_PROTOCOL"
+    return error

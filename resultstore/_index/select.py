@@ -21,9 +21,10 @@ from resultstore._index import hot
 from resultstore._index.connect import Connections, told
 from resultstore._index.schema import argument, call, function, function_version
 from resultstore.query import Query, Range
-from resultstore.record import Record, Summary
+from resultstore.record import Home, Record, Summary
 
 _DIALECT = sqlite.dialect(paramstyle="named")
+_SHOWN = 3
 _FEW = 1000
 """The newest calls that are looked through first."""
 
@@ -51,17 +52,17 @@ _RECORD = (
     call.c.key,
     call.c.note,
     call.c.pinned,
+    function_version.c.place,
 )
 
 
 class CallSelect:
     """The calls that a query matches, newest first; the source behind `Records`."""
 
-    def __init__(self, connections: Connections, query: Query, load: Any = None, pin: Any = None) -> None:
+    def __init__(self, connections: Connections, query: Query, home: Home) -> None:
         self._connections = connections
         self._query = query
-        self._load = load
-        self._pin = pin
+        self._home = home
 
     def count(self) -> int:
         """Return how many calls match."""
@@ -80,6 +81,21 @@ class CallSelect:
                 return self._records(rows)
         statement = self._from(select(*_RECORD)).order_by(*newest)
         return self._records(run(self._connections, statement.limit(limit).offset(offset)))
+
+    def hint(self) -> str:
+        """Return which functions there are of a name that was asked for, where its module is another one."""
+        names = self._query.functions
+        if len(names) != 1 or places_of(self._connections, names[0]):
+            return ""
+        own = names[0].rpartition(".")[2]
+        is_like = (function.c.name == own) | function.c.name.endswith(f".{own}", autoescape=True)
+        calls = select(call.c.id).join(function_version, function_version.c.id == call.c.version_id)
+        has_calls = calls.where(function_version.c.function_id == function.c.id).correlate(function).exists()
+        statement = select(function.c.name).where(is_like, has_calls).order_by(function.c.name)
+        found = [row[0] for row in run(self._connections, statement.limit(_SHOWN + 1))]
+        if not found:
+            return ""
+        return f"there are calls of {', '.join(found[:_SHOWN])}{', ...' if len(found) > _SHOWN else ''}"
 
     def _windows(self, wanted: int) -> Iterator[int]:
         """Yield how many of the newest calls to look through, more each time, as long as that is the shorter way.
@@ -138,7 +154,8 @@ class CallSelect:
         return found
 
     def _record(self, row: tuple[Any, ...], arguments: Mapping[str, Any]) -> Record:
-        _, name, label, number, fingerprint, created, accessed, count, duration, nbytes, state, key, note, pinned = row
+        _, name, label, number, fingerprint, created, accessed, count, duration, nbytes, state, key, note, *rest = row
+        pinned, place = rest
         return Record(
             function=name,
             version=number if label is None else label,
@@ -153,16 +170,16 @@ class CallSelect:
             key=key,
             note=note,
             pinned=bool(pinned),
-            _load=self._load,
-            _pin=self._pin,
+            place=place,
+            _home=self._home,
         )
 
 
 class ListedCalls(CallSelect):
     """Calls by their numbers in the index, in the order of the list."""
 
-    def __init__(self, connections: Connections, ids: Sequence[int], load: Any, pin: Any) -> None:
-        super().__init__(connections, Query(), load, pin)
+    def __init__(self, connections: Connections, ids: Sequence[int], home: Home) -> None:
+        super().__init__(connections, Query(), home)
         self._ids = ids
 
     def count(self) -> int:
@@ -230,6 +247,17 @@ def function_totals(connections: Connections) -> list[tuple[Any, ...]]:
     """Return for each function: name, hits, misses, seconds saved, evictions, stored calls, stored bytes."""
     columns = "name hits misses seconds_saved evictions stored nbytes".split()
     return run(connections, select(*(function.c[name] for name in columns)).order_by(function.c.name))
+
+
+def places_of(connections: Connections, name: str) -> list[str]:
+    """Return the scripts and notebooks in which a function has run, those of its newest versions first."""
+    statement = (
+        select(function_version.c.place)
+        .join(function, function.c.id == function_version.c.function_id)
+        .where(function.c.name == name, select(call.c.id).where(call.c.version_id == function_version.c.id).exists())
+        .order_by(function_version.c.id.desc())
+    )
+    return list(dict.fromkeys(row[0] for row in run(connections, statement)))
 
 
 def version_ids(connections: Connections, name: str, place: str, fingerprint: bytes | None) -> list[int]:

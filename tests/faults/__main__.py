@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def told(name: str, tallies: Callable[[], Iterable[Tally]]) -> Tally:
 
 def main() -> int:
     """Run what was asked for."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background ignores it
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--work", default="", help="only work with one of these, parted by commas, in its name")
     parser.add_argument("--fault", default="", help="only faults with one of these in their names")

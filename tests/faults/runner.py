@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from resultstore._index import connect
 from tests.faults import shim, work
 from tests.faults.work import Report, Work
 
 _LONGEST_S = 60
 _OLD_S = 7200.0
+_LOCKED_OUT_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ class Runner:
             except KeyboardInterrupt:
                 report.facts["interrupted"] = True
 
+        connect._LOCKED_OUT_S = _LOCKED_OUT_S  # half a minute otherwise
         self.shim.trace(trace)
         self.shim.watch(place)
         self.shim.arm(fault.action, fault.kinds, at, fault.error, lasting=fault.lasting)
@@ -244,6 +247,8 @@ class Runner:
         if len(set(report.told)) < len(report.told):
             report.errors.append(f"told twice: {report.told}")
         if report.facts["struck"]:
+            if fault.kinds == shim.LOCK:
+                time.sleep(_LOCKED_OUT_S)
             work.quietly(report, lambda: self._healed(some, place, sessions, report))
         return report
 
