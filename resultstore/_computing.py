@@ -175,7 +175,7 @@ class Computing:
         self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool, asked: bytes
     ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
-        drawn = call[0].drawn_from(call[1], call[2])
+        drawn = call[0].drawn_from(call[1], call[2], computed.arguments)
         if self._identity.has_moved(call[3]):
             vault.refuse(computed, "moved", _moved(self._identity.moved(computed.function)))
             value, stored = result, False

@@ -33,6 +33,13 @@ STAND_IN = "its function in key="
 _STATELESS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 
 
+class Described(tuple[ArgumentFacts, ...]):  # noqa: SLOT001 -- a tuple has no room for slots
+    """What the arguments of a call were before the function ran."""
+
+    holders: frozenset[int]
+    """Places of those that hold a random generator."""
+
+
 class Leaning(list[bytes]):
     """Encodings for which bytes were taken at the index's word; they are verified before a function sees them."""
 
@@ -107,20 +114,33 @@ class Form:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return Leaning(encodings, leaning) if leaning else encodings
 
-    def drawn_from(self, values: tuple[Any, ...], encodings: list[bytes]) -> list[str]:
+    def drawn_from(
+        self, values: tuple[Any, ...], encodings: list[bytes], described: tuple[ArgumentFacts, ...]
+    ) -> list[str]:
         """Return the parameters whose random generators a call has advanced since they were encoded."""
-        names = []
-        for (i, _), before in zip(self._order, encodings, strict=True):
-            if type(values[i]) not in _STATELESS and self._is_drawn_from(values[i], before):
-                names.append(self.binder.names[i])
-        return names
+        held = described.holders if type(described) is Described else frozenset()
+        return [
+            self.binder.names[i]
+            for (i, _), before in zip(self._order, encodings, strict=True)
+            if i in held and self._is_another(values[i], before)
+        ]
 
-    @staticmethod
-    def _is_drawn_from(value: Any, before: bytes) -> bool:
+    def _holders(self, values: tuple[Any, ...]) -> frozenset[int]:
+        """Return the places of arguments that hold a random generator before the function runs.
+
+        One that the function puts there, as a model does that is fitted, is part of what it gives.
+        """
+        places = [i for i, _ in self._order if type(values[i]) not in _STATELESS]
+        if not places:
+            return frozenset()
         from resultstore._identity.drawing import holds_generator  # only a miss asks, and not of plain arguments
 
+        return frozenset(i for i in places if holds_generator(values[i]))
+
+    @staticmethod
+    def _is_another(value: Any, before: bytes) -> bool:
         try:
-            return holds_generator(value) and short(encode(value)) != short(before)
+            return short(encode(value)) != short(before)
         except DigestError:
             return True
 
@@ -202,7 +222,9 @@ class Form:
                     facts.append(_describe(len(facts), extra, value[extra], extra_token))
             elif name != binder.star or value:
                 facts.append(_describe(len(facts), name, value, tokens.get(i)))
-        return tuple(facts)
+        described = Described(facts)
+        described.holders = self._holders(values)
+        return described
 
 
 class Identity:
