@@ -94,9 +94,11 @@ class AsyncCachedFunction(CachedFunction[P, R_co]):
 
     async def _once_awaited(self, vault: Vault, call: Keyed, args: Any, kwargs: Any, row: CallRow | None) -> Outcome:
         # Tasks of other frameworks could not be let go on by naps of ours.
-        if not self._options.single_flight or asyncio.events._get_running_loop() is None:
+        loop = asyncio.events._get_running_loop()
+        if not self._options.single_flight or loop is None:
             return await self._compute_awaited(vault, call, args, kwargs, row is not None)
         turn = vault.flights.turn(call[4])
+        turn.loop = loop
         try:
             while not turn.begin():
                 logger.info("waiting for %s, which is being computed", self.name)

@@ -18,6 +18,7 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
+from typing import Any
 
 from resultstore import _lifetime
 from resultstore._loaded import loaded
@@ -86,7 +87,7 @@ class Turn:
 
     __slots__ = (
         "_alone", "_before", "_blocked_on", "_flights", "_fruitless", "_has_marked", "_is_locked", "_key", "_other",
-        "_thread", "_waiters", "has_waited", "is_over", "stored",
+        "_thread", "_waiters", "has_waited", "is_over", "loop", "stored",
     )  # fmt: skip
 
     def __init__(self, flights: Flights, key: bytes) -> None:
@@ -100,6 +101,8 @@ class Turn:
         self._alone = self._is_locked = self._has_marked = False
         self._fruitless = 0
         self.has_waited = False
+        self.loop: Any = None
+        """The event loop that a coroutine has its turn in."""
         self.is_over = False
         self.stored: bool | None = None
         """Whether a result came of it that others find; None while that is not known."""
@@ -227,10 +230,12 @@ class _Waited:
         if not ahead.isdisjoint(around):
             return True
         if other._thread == threading.get_ident():
-            return self._as_thread  # it cannot go on meanwhile
+            return self._as_thread or _stands_still(other)  # it cannot go on meanwhile
         if waited_s - self._peeked_s < _THREADS_S:
             return False
         self._peeked_s = waited_s
+        if any(map(_stands_still, ahead)):
+            return True
         from resultstore import _standing  # hardly anybody waits for so long
 
         threads = {turn._thread for turn in ahead if not turn._blocked_on}
@@ -255,6 +260,11 @@ class _Waited:
         if self._stuck_since is None:
             self._stuck_since = waited_s
         return waited_s - self._stuck_since > _STUCK_S
+
+
+def _stands_still(turn: Turn) -> bool:
+    """Say whether a coroutine's loop was stopped or closed before it was done: it may never go on."""
+    return turn.loop is not None and not turn.loop.is_running()
 
 
 def _runs_a_loop() -> bool:

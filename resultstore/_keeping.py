@@ -174,13 +174,13 @@ class Keeper:
         packed = self._pack_all(parts, options, stands if lean else lambda payload: False)
         nbytes = sum(p.facts.nbytes for p in packed) + len(result.text or "")
         check_size(nbytes, self._limit, options)
+        is_burst = self.waiting.is_burst() and computed.duration <= LONGEST_S
         if (
-            self.waiting.is_burst()
+            (is_burst or self._index.connections.is_writing_here())  # then it cannot be written before that is over
             and not at_once
             and not self._is_durable
             and len(self.waiting.budgets) == 1
             and not _lifetime.is_over
-            and computed.duration <= LONGEST_S
             and options.size_limit is None
             and all(p.facts.inline is not None for p in packed)
         ):
@@ -245,13 +245,13 @@ class Keeper:
         return self._write_waiting(wait_s)
 
     def _write_waiting(self, wait_s: float | None) -> bool:
-        waiting = self.waiting
-        if not waiting or self._is_at_it == threading.get_ident():
+        waiting, me = self.waiting, threading.get_ident()
+        if not waiting or self._is_at_it == me or self._index.connections.is_writing_here():
             return True
         calls: Sequence[CallFacts] = ()
         try:
             with self._writing(wait_s):
-                self._is_at_it = threading.get_ident()
+                self._is_at_it = me
                 calls = waiting.take(-1 if wait_s is None else _LOCK_WAIT_S)
                 if calls:
                     try:
@@ -268,13 +268,18 @@ class Keeper:
             for name in {call.function.name for call in calls}:
                 self._warn(name, "writing", what)
         except BaseException:  # an interrupt, of a process that may go on
+            calls = calls or waiting.taken
             if calls and not self._is_written(calls[-1]):
                 waiting.put_back(calls)
             raise
         finally:
-            if self._is_at_it == threading.get_ident():  # who did not get the gate must not say it for who has it
-                self._is_at_it = 0
-            waiting.written(calls)
+            if self._is_at_it == me:  # who did not get the gate must not say it for who has it
+                self._is_at_it = 0  # no call between the two: an interrupt may come after each
+            try:  # not inside of `written`, which an interrupt may keep from beginning
+                waiting.written(calls)
+            except BaseException:
+                waiting.written(calls)
+                raise
         self._heal.tell()
         return True
 

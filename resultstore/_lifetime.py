@@ -16,8 +16,8 @@ _FORK_TRIES = 100
 _IMPORT_WAIT_S, _IMPORT_PAUSE_S = 1.0, 0.0005
 _forking = threading.RLock()
 """Held through a fork: what one thread has paused, another one that forks as well must not resume."""
-_forker: int | None = None
-_held = False
+_was_ours = False
+"""Whether the thread that forks held `opening` before."""
 is_over = False
 """Whether the process has begun to end: nobody will write what waits from now on."""
 
@@ -25,11 +25,11 @@ is_over = False
 class Living(Protocol):
     """Something that holds connections, locks, and accesses that wait to be written."""
 
-    def pause(self, wait_s: float) -> bool:
-        """Let no thread hold a lock that a forked child would inherit; say what `resume` must be told."""
+    def pause(self, wait_s: float) -> None:
+        """Let no thread hold a lock that a forked child would inherit."""
 
-    def resume(self, *, paused: bool) -> None:
-        """Let threads go on, in the parent."""
+    def resume(self) -> None:
+        """Let threads go on, in the parent, wherever an interrupt has ended the pausing."""
 
     def abandon(self) -> None:
         """Start anew, in the child."""
@@ -40,7 +40,7 @@ class Living(Protocol):
 
 _living: weakref.WeakValueDictionary[int, Living] = weakref.WeakValueDictionary()
 """By `id`, and not a `WeakSet`: its references are listed in one step, whoever comes or goes meanwhile."""
-_paused: list[tuple[Living, bool]] = []
+_paused: list[Living] = []
 opening = threading.RLock()
 """Held while anything inside SQLite is opened or closed, and by stores that are only being made or dropped.
 
@@ -79,20 +79,30 @@ def close_all() -> None:
 
 def _before_fork() -> None:
     """Wait until no thread is inside SQLite or holds a gate: the child would find their locks taken for ever."""
-    global _forker, _held  # noqa: PLW0603 -- there is one process
+    global _was_ours  # noqa: PLW0603 -- there is one process
     if not _forking.acquire(timeout=_FORK_WAIT_S):
         return
-    _forker = threading.get_ident()
+    _was_ours = opening._is_owned()  # type: ignore[attr-defined]
     for _ in range(_FORK_TRIES):
-        known = {id(one) for one, _ in _paused}
-        _paused.extend((one, one.pause(_FORK_WAIT_S)) for one in living() if id(one) not in known)
-        _held = opening.acquire(timeout=_FORK_WAIT_S)  # last: a thread that reads may be opening a connection
-        known = {id(one) for one, _ in _paused}
-        if not _held or all(id(one) in known for one in living()):
+        known = set(map(id, _paused))
+        for one in living():
+            if id(one) not in known:
+                _paused.append(one)  # first, for an interrupt may end the pausing
+                one.pause(_FORK_WAIT_S)
+        # Last: a thread that reads may be opening a connection.
+        held = _was_ours or opening.acquire(timeout=_FORK_WAIT_S)
+        known = set(map(id, _paused))
+        if not held or all(id(one) in known for one in living()):
             _wait_for_imports()
             return
-        opening.release()  # one has come meanwhile
-        _held = False
+        _let_go()  # one has come meanwhile
+
+
+def _let_go() -> None:
+    # Whether it was taken is not remembered: an interrupt may have come before that.
+    if not _was_ours:
+        with contextlib.suppress(RuntimeError):
+            opening.release()
 
 
 def _wait_for_imports() -> None:
@@ -122,25 +132,20 @@ def _others_import() -> set[tuple[str, int]]:
 
 
 def _after_fork_in_parent() -> None:
-    global _forker, _held  # noqa: PLW0603 -- there is one process
-    if _forker != threading.get_ident():
+    if not _forking._is_owned():  # type: ignore[attr-defined]
         return
-    if _held:
-        _held = False
-        opening.release()
+    _let_go()
     while _paused:
-        one, paused = _paused.pop()
-        one.resume(paused=paused)
-    _forker = None
+        _paused.pop().resume()
     _forking.release()
 
 
 def _after_fork_in_child() -> None:
-    global opening, _forking, _forker, _held
-    opening, _forking, _forker, _held = threading.RLock(), threading.RLock(), None, False
+    global opening, _forking
+    opening, _forking = threading.RLock(), threading.RLock()
     # Those of threads that the child does not have are held by nobody else now, and must not be dropped
     # before they have been told: dropping would close what the parent uses.
-    for one in {id(one): one for one in (*(one for one, _ in _paused), *living())}.values():
+    for one in {id(one): one for one in (*_paused, *living())}.values():
         one.abandon()
     _paused.clear()
 

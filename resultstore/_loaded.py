@@ -13,6 +13,8 @@ def loaded(name: str) -> Any:
     module. Whoever holds a value that a module has made does not meet one: that module's import is over.
     ``_initializing`` is what the import statement itself goes by.
     """
+    if sys.modules is None:  # the interpreter is being taken down
+        return None
     module = sys.modules.get(name)
     if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
         return None

@@ -19,7 +19,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from resultstore._place import make_place
 from resultstore._rights import open_own, rights_of
@@ -38,17 +38,22 @@ _LOOK_S = 0.05
 
 
 class Gate:
-    """The write gate of one store, re-entrant within a thread."""
+    """The write gate of one store, re-entrant within a thread, which a signal's handler may interrupt anywhere."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._path = os.path.join(folder, FILE_NAME)
+        self.is_shut: Callable[[], bool] = _never
+        """Says whether the thread that has the gate is at what must not be interrupted by another write of its own."""
         self._renew()
 
     def _renew(self) -> None:
         self._thread_lock = threading.RLock()
         self._depth = 0
+        self._within: set[tuple[int, object]] = set()
         self._fd: int | None = None
+        self._is_locked = False
+        self._unlocked = 0
 
     @contextlib.contextmanager
     def held(self, wait_s: float) -> Iterator[None]:
@@ -57,57 +62,84 @@ class Gate:
         Raises
         ------
         BusyError
-            If another holder did not let go within ``wait_s`` seconds.
+            If another holder did not let go within ``wait_s`` seconds, or this very thread was interrupted in the
+            middle of a write.
         OSError
             If the lock file cannot be made.
         """
         deadline = time.monotonic() + wait_s
+        entry = (threading.get_ident(), object())
         try:
-            is_ours = self._thread_lock.acquire(timeout=max(wait_s, 0))
-        except BaseException:  # an interrupt may come after it was taken: other threads must not wait for that
-            if self._depth == 0:
-                self._release_rest()
-            raise
-        if not is_ours:
-            raise BusyError(f"another thread kept the write gate {self._path} for over {wait_s:g} s")
-        try:
-            self._depth += 1
-            try:  # an interrupt while waiting for the file must not leave it locked
-                if self._depth == 1:
-                    self._lock_file(deadline, wait_s)
-                yield
+            self._within.add(entry)
+            if not self._thread_lock.acquire(timeout=max(wait_s, 0)):
+                raise BusyError(f"another thread kept the write gate {self._path} for over {wait_s:g} s")
+            try:
+                if self._depth and self.is_shut():
+                    raise BusyError(f"this thread was interrupted while it wrote behind the write gate {self._path}")
+                self._depth += 1
+                is_first = not self._is_locked
+                try:  # an interrupt while waiting for the file must not leave it locked
+                    if is_first:
+                        self._lock_file(deadline, wait_s)
+                    yield
+                finally:
+                    try:  # not inside of `_unlock_file`, which an interrupt may keep from beginning
+                        if is_first:
+                            self._unlock_file()
+                    except BaseException:
+                        self._unlock_file()
+                        raise
+                    finally:
+                        self._depth -= 1
             finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._unlock_file()
+                self._thread_lock.release()
         finally:
-            self._thread_lock.release()
-            if self._depth == 0:
-                self._release_rest()
+            self._within.discard(entry)
+            self._release_rest()
 
     def _release_rest(self) -> None:
-        """Let go what an interrupt, between taking the lock and noting it, has left taken by this thread."""
-        with contextlib.suppress(RuntimeError):  # it is not this thread's any more
-            while True:
-                self._thread_lock.release()
+        """Let go what an interrupt, between taking the lock and noting it, has left taken by this thread.
+
+        Not what a caller further up has taken, whom an interrupt made wait for this one.
+        """
+        me = threading.get_ident()
+        if all(thread != me for thread, _ in tuple(self._within)):
+            with contextlib.suppress(RuntimeError):  # it is not this thread's any more
+                while True:
+                    self._thread_lock.release()
 
     @contextlib.contextmanager
     def alone(self, wait_s: float) -> Iterator[bool]:
         """Keep this process's other threads from writing; yield False if one goes on for too long."""
-        if not self._thread_lock.acquire(timeout=wait_s):
-            yield False
-            return
+        entry = (threading.get_ident(), object())
         try:
-            yield self._depth == 0
+            self._within.add(entry)
+            if not self._thread_lock.acquire(timeout=wait_s):
+                yield False
+                return
+            try:
+                yield self._depth == 0
+            finally:
+                self._thread_lock.release()
         finally:
-            self._thread_lock.release()
+            self._within.discard(entry)
+            self._release_rest()
 
     def _lock_file(self, deadline: float, wait_s: float) -> None:
+        unlocked = -1
+        while unlocked != self._unlocked:  # else who interrupted this thread has taken the lock, and let it go
+            unlocked = self._unlocked
+            self._lock_file_once(deadline, wait_s)
+            self._is_locked = True
+
+    def _lock_file_once(self, deadline: float, wait_s: float) -> None:
         if self._fd is None or not self._is_current(self._fd):
             self._close_file()
-            self._fd = open_own(self._path, os.O_RDWR, rights_of(self._folder))
-        pause = 0.0005
-        while not _try_lock(self._fd):
+            fd = open_own(self._path, os.O_RDWR, rights_of(self._folder))
+            self._close_file()  # one that was opened meanwhile, by who interrupted this thread
+            self._fd = fd
+        fd, pause = self._fd, 0.0005
+        while not _try_lock(fd):
             if time.monotonic() >= deadline:
                 raise BusyError(f"another process kept the write gate {self._path} for over {wait_s:g} s")
             time.sleep(pause)
@@ -121,17 +153,29 @@ class Gate:
             return False
 
     def _unlock_file(self) -> None:
-        if self._fd is not None:
+        self._is_locked = False
+        self._unlocked += 1
+        fd = self._fd
+        if fd is not None:
             with contextlib.suppress(OSError):  # it was never locked
-                _unlock(self._fd)
+                _unlock(fd)
 
     def pause(self, wait_s: float) -> bool:
         """Keep this process's other threads from writing until `resume`; say whether that was possible."""
-        return self._thread_lock.acquire(timeout=wait_s)
+        entry = (threading.get_ident(), self)
+        self._within.add(entry)  # first, for an interrupt may come after the lock was taken
+        if self._thread_lock.acquire(timeout=wait_s):
+            return True
+        self._within.discard(entry)
+        return False
 
     def resume(self) -> None:
-        """Let other threads write again."""
-        self._thread_lock.release()
+        """Let other threads write again, if they were kept from it."""
+        entry = (threading.get_ident(), self)
+        if entry in self._within:
+            self._within.discard(entry)
+            with contextlib.suppress(RuntimeError):  # an interrupt came before the lock was taken
+                self._thread_lock.release()
 
     def close(self) -> None:
         """Close the lock file, unless it is held; the next holder opens it again."""
@@ -168,7 +212,7 @@ class KeyLocks:
 
     def renew(self) -> None:
         """Begin anew in a forked child, which has the open file and none of its locks."""
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
 
     def try_lock(self, key: bytes) -> bool | None:
         """Lock a key; return False if another process has it, None where nothing can be locked."""
@@ -259,6 +303,10 @@ class KeyLocks:
                 self._retired.append(self._fd)
             self._fd, self._identity = fd, (found.st_dev, found.st_ino)
             return fd
+
+
+def _never() -> bool:
+    return False
 
 
 def _offset(key: bytes) -> int:

@@ -52,7 +52,7 @@ class Progress:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a closed pipe or stream must not cost the caller the value
+    with contextlib.suppress(Exception):  # a closed pipe, or a strange stream, must not cost the caller the value
         print(text, flush=True)  # noqa: T201 -- what verbose asks for
 
 

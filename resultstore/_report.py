@@ -55,7 +55,12 @@ class Reporter:
         if (function, kind) in self._told:
             return
         self._told.add((function, kind))
-        warnings.warn(CacheWarning(f"{function}: {message}" if function else message), stacklevel=_callers_level())
+        try:
+            warnings.warn(CacheWarning(f"{function}: {message}" if function else message), stacklevel=_callers_level())
+        except CacheWarning:  # somebody has made it an error
+            raise
+        except Exception as error:  # a closed stream, say: what cannot be told must not cost the caller the value
+            logger.debug("a warning could not be shown: %r", error)
 
 
 def _callers_level() -> int:

@@ -128,7 +128,9 @@ def make_settings(
         place = os.path.abspath(os.path.expanduser(os.fsdecode(location)))
     except TypeError:
         raise OptionError("location", location, "write a path, or None to store nothing") from None
-    if "\0" in place or not os.fsdecode(location):
+    except FileNotFoundError:
+        raise LocationError(f"{location!r} is relative, and the present directory is gone: give a full path.") from None
+    if "\0" in place or not os.fsdecode(location) or not _is_encodable(place):
         raise OptionError("location", location, "this cannot be a path")
     if os.path.lexists(place) and not _may_be_directory(place):
         raise LocationError(f"{place} is a file: a store is a directory. Give another path, or move the file away.")
@@ -150,6 +152,13 @@ def make_settings(
     policy, signer, group = parse_policy(policy), _find_signer(signing_key), None if shared is None else "group"
     strict, verify_maps = _parse_flag("strict", strict), _parse_flag("verify_maps", verify_maps)
     return Settings(place, limit, allow_pickle, strict, defaults, policy, durability, signer, group, verify_maps)
+
+
+def _is_encodable(place: str) -> bool:
+    try:
+        return bool(os.fsencode(place))
+    except UnicodeEncodeError:
+        return False
 
 
 def _find_signer(key: object) -> Signer | None:

@@ -167,7 +167,7 @@ class Store(Asking, Housekeeping):
             min_seconds=min_seconds, max_result_size=max_result_size, single_flight=single_flight,
         )  # fmt: skip
         self._on_mutable = parse_on_mutable(on_mutable, "warn")
-        place = "." if location is None else location
+        place = os.sep if location is None else location
         settings = make_settings(
             place, size_limit, allow_pickle, strict, defaults, policy, durability, signing_key, shared, verify_maps
         )

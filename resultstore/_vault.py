@@ -65,6 +65,7 @@ class Vault(Dropping):
         self.blobs = LocalBlobs(self.place, is_durable=is_durable)
         self.journal = Journal(self.place, is_durable=is_durable)
         self.gate = Gate(self.place)
+        self.gate.is_shut = self.index.connections.is_writing_here
         self.reporter = Reporter()
         self._writing = Writing(self.place, self.gate, self.index, self.reporter.warn)
         self._accesses = Accesses(self.index)
@@ -340,24 +341,22 @@ class Vault(Dropping):
         self.gate.close()
         self.flights.close()
 
-    def pause(self, wait_s: float) -> bool:
-        """Wait until no thread is inside SQLite or holds the gate, and keep it so; say whether the gate is ours.
+    def pause(self, wait_s: float) -> None:
+        """Wait until no thread is inside SQLite or holds the gate, and keep it so.
 
         Nothing stays open: of what a child inherits so, its SQLite believes to hold the locks itself.
         """
         self._keeper.waiting.stop()
         self._keeper.write_waiting()
-        paused = self.gate.pause(wait_s)
+        is_alone = self.gate.pause(wait_s)
         self.index.connections.pause(wait_s)
-        if paused:
+        if is_alone and not self.index.connections.is_writing_here():
             self.index.close()
-        return paused
 
-    def resume(self, *, paused: bool) -> None:
+    def resume(self) -> None:
         """Let threads go on."""
         self.index.connections.resume()
-        if paused:
-            self.gate.resume()
+        self.gate.resume()
         self._keeper.waiting.resume()
 
     def abandon(self) -> None:

@@ -55,6 +55,8 @@ class Waiting:
         self._calls: dict[bytes, CallFacts] = {}
         self._earlier: list[CallFacts] = []
         self._writing: dict[bytes, CallFacts] = {}
+        self.taken: Sequence[CallFacts] = ()
+        """What was taken to be written, until it is: an interrupt may keep `take` from returning it."""
         self._nbytes = 0
         self._since = self._last = 0.0
         self._run = 0
@@ -100,16 +102,22 @@ class Waiting:
         Nothing is returned if others keep the lock for longer than ``wait_s``.
         """
         none: tuple[dict[bytes, CallFacts], list[CallFacts]] = {}, []
-        if not self._lock.acquire(timeout=wait_s):
-            return ()
+        was_ours = self._lock._is_owned()  # type: ignore[attr-defined]
         try:
+            if not was_ours and not self._lock.acquire(timeout=wait_s):
+                return ()
             calls, earlier = self._calls, self._earlier
+            self.taken = [*earlier, *calls.values()]
             self._calls, self._earlier = none
             self._nbytes = 0
             self._writing |= calls
-        finally:
-            self._lock.release()
-        return [*earlier, *calls.values()]
+        finally:  # whether it was taken is not remembered: an interrupt may come before that
+            if not was_ours:
+                try:  # noqa: SIM105 -- nor may one come before this
+                    self._lock.release()
+                except RuntimeError:
+                    pass
+        return self.taken
 
     def put_back(self, calls: Sequence[CallFacts]) -> None:
         """Let calls wait on that were taken: somebody interrupted their being written."""
@@ -120,6 +128,7 @@ class Waiting:
 
     def written(self, calls: Sequence[CallFacts]) -> None:
         """Say that calls are in the index now, or lost."""
+        self.taken = ()
         for call in calls:
             self._writing.pop(call.key, None)
         if calls:

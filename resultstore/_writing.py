@@ -40,7 +40,7 @@ class Writing:
                     self._settle()
                 yield
         except BusyError:
-            if most_s is None:
+            if most_s is None and not self._index.connections.is_writing_here():
                 self._busy_until = time.monotonic() + _PAUSE_S
             raise
         if self._index.connections.notice:

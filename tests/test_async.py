@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import multiprocessing
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -324,3 +326,29 @@ def test_single_flight_can_be_switched_off(store):
 
     assert asyncio.run(main()) == [2, 2]
     assert runs == [1, 1]
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_loop_that_stands_still_keeps_nobody_waiting(store, closes, elsewhere):
+    """A task that was left behind in a loop that was stopped, or closed, is computed by whoever asks next."""
+    f = store.cache(doubled)
+    loop = asyncio.new_event_loop()
+    left = loop.create_task(f(5, pause=0.1))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    if closes:
+        loop.close()
+
+    def ask():
+        return asyncio.run(asyncio.wait_for(f(5, pause=0.1), 20))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert (pool.submit(ask).result() if elsewhere else ask()) == 10
+    if closes:
+        left._log_destroy_pending = False
+    else:
+        assert loop.run_until_complete(left) == 10
+        loop.close()
+    del left, loop
+    gc.collect()
+    assert store._vault.flights.running == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import re
 import sys
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resultstore import CacheWarning, OptionError, Store, StoreError
+from resultstore import CacheWarning, LocationError, OptionError, Store, StoreError
 
 PLAIN = re.compile(r"[a-z0-9._/-]{1,80}")
 NAMES = [
@@ -301,3 +303,42 @@ def test_a_surrogate_in_the_environment_of_a_process_is_no_matter(store, monkeyp
     monkeypatch.setenv("LOGNAME", os.fsdecode(b"me\xff"))
     assert store.cache(square)(2) == 4
     assert store.cache(square).check_call_in_cache(2)
+
+
+class BrokenStream(io.StringIO):
+    """A stream that nobody can write to."""
+
+    def write(self, text):
+        """Refuse it."""
+        raise RuntimeError(text)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), BrokenStream(), io.TextIOWrapper(io.BytesIO(), "ascii"), None])
+def test_where_nothing_can_be_said_calls_go_on(store, monkeypatch, stream):
+    """A warning or a line that a closed or strange stream does not take costs nobody the value."""
+    if type(stream) is io.StringIO:
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: stream is None or stream.write(str(message)))
+
+    @functools.partial(store.cache, verbose=11)
+    def takes(größe):  # noqa: PLC2401 -- it is to be printed
+        return 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert takes(iter([])) == 1
+        assert takes("ü") == takes("ü") == 1
+
+
+def test_without_a_present_directory(tmp_path, monkeypatch):
+    """Where the present directory is gone a full path is a store, none is none, and a relative path is told."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Store(None).cache(abs)(-1) == 1
+    assert Store(tmp_path / "results").cache(abs)(-1) == 1
+    with pytest.raises(LocationError, match="'results' is relative"):
+        Store("results")

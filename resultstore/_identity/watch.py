@@ -91,13 +91,14 @@ class _Running:
 
 
 _running: dict[tuple[int, str], _Running] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""One that a thread may take twice: a signal's handler, or a finalizer, may make calls wherever it strikes."""
 
 
 def _start_anew() -> None:
     """In a forked child only the thread that forked goes on: the others' runs never end, nor do they leave the lock."""
     global _lock  # noqa: PLW0603 -- nobody else can free it
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -241,7 +242,10 @@ class Watch:
             return
         with _lock:
             for place in self._places:
-                _running.setdefault((id(place.holder), place.name), _Running(place)).count += 1
+                name = id(place.holder), place.name
+                running = _running.get(name) or _Running(place)
+                running.count += 1
+                _running[name] = running
 
     def after_run(self) -> None:
         """Note what the functions have changed themselves while they ran."""
@@ -280,7 +284,7 @@ class Watch:
         running = _running[id(place.holder), place.name]
         running.count -= 1
         if not running.count:
-            del _running[id(place.holder), place.name]
+            _running.pop((id(place.holder), place.name), None)
 
 
 def _mark_of(holder: Holder, name: str) -> Any:

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FILE_NAME", "Connections", "told"]
 
 FILE_NAME = "index.sqlite"
-_BUSY_S, _HASTY_S, _BUSY_PAUSE_S = 5.0, 0.05, 30.0
-_LOCKED_OUT_S = 30.0
+_BUSY_S, _HASTY_S, _BUSY_PAUSE_S, _LOCKED_OUT_S = 5.0, 0.05, 30.0, 30.0
 _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.01
 _WAL_FORMAT = 2  # at offset 18 of the file
 _LOGGED = (-1, 0, 0)
@@ -70,7 +69,8 @@ class Connections(Moving):
 
     def _renew(self) -> None:
         self._opened = 0
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
+        self.undisturbed = opened.Undisturbed()
         self._paused = False
         self._resumed = threading.Event()
 
@@ -333,15 +333,22 @@ class Connections(Moving):
             connection.execute("ROLLBACK")
         self._wait_so_long(connection)
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
+            with self.undisturbed():
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             self._note(error)
             raise
         self._busy_until = 0.0
+
+    def is_writing_here(self) -> bool:
+        """Say whether the present thread is at a write already: a signal, or a finalizer, has interrupted it."""
+        return self.undisturbed.is_interrupted()
 
     def _note(self, error: BaseException) -> None:
         """Note that the index is locked, or cannot be: one wait is enough, later calls do not wait for it as well."""
@@ -358,7 +365,7 @@ class Connections(Moving):
     def _patience(self) -> float:
         if self._busy_until and time.monotonic() >= self._busy_until:
             self._busy_until = 0.0
-        return min(_HASTY_S, _BUSY_S) if self._busy_until else _BUSY_S
+        return _HASTY_S if self._busy_until else _BUSY_S
 
     def _wait_so_long(self, connection: opened.Connection) -> None:
         patience = self._patience()

@@ -200,7 +200,8 @@ class Index(Inspecting):
         PayloadGone
             If a call leans on an equal payload that no longer stands.
         """
-        self._log.keep_short()
+        with self.connections.undisturbed():
+            self._log.keep_short()
         self.connections.writer()
         if self._run_generation != self.connections.generation and not self._is_known():
             self._run_id = None  # another index than the one that knows this process
@@ -288,9 +289,11 @@ class Index(Inspecting):
         """Give freed pages back to the file system, some at a time, and copy the log back."""
         connection = self.connections.writer()
         for _ in range(-(-self._pragma("freelist_count") // _VACUUM_PAGES)):
-            # executescript steps the pragma to its end; execute would free a single page.
-            connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self.connections.undisturbed():
+                # executescript steps the pragma to its end; execute would free a single page.
+                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+        with self.connections.undisturbed():
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def used_nbytes(self) -> int:
         """Return the bytes of the pages that hold rows, committed but not yet copied back ones included."""

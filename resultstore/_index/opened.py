@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import struct
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class Connection(sqlite3.Connection):
                     pulses.pop(identity).close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it never opened
+        with contextlib.suppress(Exception):  # it never opened, or the interpreter is being taken down
             self.close()
 
 
@@ -214,3 +215,26 @@ def locked_out() -> sqlite3.OperationalError:
     error = sqlite3.OperationalError("locking protocol")
     error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_PROTOCOL, "SQLITE_PROTOCOL"
     return error
+
+
+class Undisturbed:
+    """Notes when the writing connection is in use, which only the holder of the write gate uses.
+
+    No other write of the same thread may come in between: a signal's handler, or a finalizer, may make calls anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._thread = 0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        before = self._thread
+        try:
+            self._thread = threading.get_ident()
+            yield
+        finally:
+            self._thread = before
+
+    def is_interrupted(self) -> bool:
+        """Say whether the present thread is at it already."""
+        return self._thread == threading.get_ident()

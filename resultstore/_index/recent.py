@@ -116,11 +116,15 @@ class Recent:
         if row.state != STORED or (row.text is not None and len(row.text) > _LONGEST):
             return
         pulse, state, rows = page
-        with self._lock:
-            if self.current is page and pulse.is_at(state):
-                if len(rows) >= _MOST:
-                    rows.clear()
-                rows[key] = row
+        # Never waited for: who has it may be this very thread, which a signal or the collector has interrupted.
+        if self._lock.acquire(blocking=False):
+            try:
+                if self.current is page and pulse.is_at(state):
+                    if len(rows) >= _MOST:
+                        rows.clear()
+                    rows[key] = row
+            finally:
+                self._lock.release()
 
     def miss(self, page: Page, key: bytes) -> None:
         """Note that no row was found for a key, after its page was asked for."""
@@ -144,9 +148,15 @@ class Recent:
 
         pulse, before, rows = page
         after = pulse.now()
-        if after is not None and follows(after, before):
-            with self._lock:
-                if self.current is page:
-                    for key in altered:
-                        rows.pop(key, None)
-                    self.current = (pulse, after, rows)
+        if after is None or not follows(after, before):
+            return
+        if not self._lock.acquire(blocking=False):
+            self.current = None  # a row may just be put there that this commit has altered
+            return
+        try:
+            if self.current is page:
+                for key in altered:
+                    rows.pop(key, None)
+                self.current = (pulse, after, rows)
+        finally:
+            self._lock.release()
