@@ -37,7 +37,8 @@ def check_size(nbytes: int, limit: int | None, options: CallOptions) -> None:
     ):
         if most is not None and nbytes > most:
             told = bounds.format(format_size(limit or 0), format_size(most))
-            raise TooLargeError(f"a result of {format_size(nbytes)} is not stored: {told}")
+            said = f"a result of {format_size(nbytes)} is not stored: {told}"
+            raise TooLargeError(f"{said}. Raise size_limit, or return less")
 
 
 def filled_by_pins(nbytes: int) -> TooLargeError:

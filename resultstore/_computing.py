@@ -10,7 +10,7 @@ from typing import Any, Self
 from resultstore import _clock, _lineage
 from resultstore._data import Data
 from resultstore._facts import ArgumentFacts, Computed, FunctionFacts
-from resultstore._identity.key import Form, Identity, Leaning
+from resultstore._identity.key import STAND_IN, Form, Identity, Leaning
 from resultstore._index.index import CallRow
 from resultstore._progress import Progress
 from resultstore._report import Reporter, logger
@@ -23,15 +23,20 @@ from resultstore.formats.raised import Raised
 Keyed = tuple[Form, tuple[Any, ...], list[bytes], bytes, bytes]
 """A call that is known by its key: form, values, encodings, fingerprint, key. A named tuple would cost a hit 2 %."""
 
-_MOVED = (
-    "a result is not stored: what the function depends on (a global, a helper, a closure value) "
-    "was changed while it ran"
-)
 _DRAWN = (
     "a result is not stored: the call has drawn from the random generator in argument {}, and a hit would leave that "
     "where it was, so that whoever draws next would draw the same again. Pass a seed, and make the generator inside, "
     "or say by key={{...}} what counts of it"
 )
+
+
+def _moved(names: list[str]) -> str:
+    """Return what is told of a result that belongs to no version of its function."""
+    what = f", {', '.join(names[:3])}," if names else " (a global, a helper, a closure value)"
+    return (
+        f"a result is not stored: what the function depends on{what} was changed while it ran. "
+        "Make it an argument, or pass ignore_globals=[...] if it does not matter"
+    )
 
 
 class Outcome(Data):
@@ -170,9 +175,9 @@ class Computing:
         self, vault: Vault, call: Keyed, computed: Computed, result: Any, replaces: bool, asked: bytes
     ) -> Outcome:
         """Keep what a computation gave, and return it; raise it if it is an exception."""
-        drawn = call[0].drawn_from(call[1], call[2])
+        drawn = call[0].drawn_from(call[1], call[2], computed.arguments)
         if self._identity.has_moved(call[3]):
-            vault.refuse(computed, "moved", _MOVED)
+            vault.refuse(computed, "moved", _moved(self._identity.moved(computed.function)))
             value, stored = result, False
         elif drawn:
             vault.refuse(computed, "mutated", _DRAWN.format(" and ".join(map(repr, drawn))))
@@ -261,6 +266,13 @@ class Computing:
         if not error.where.startswith("argument"):
             remedy = '. Make it a parameter, or pass ignore_globals=[...] or on_mutable="allow" if it does not matter'
         else:
-            remedy = ". Pass plain values or arrays, or name it in ignore=[...] if it does not change the result"
+            name = error.where.removeprefix("argument ")
+            remedy = (
+                ". Let it return what identifies such a value as well"
+                if error.problem.startswith(STAND_IN)
+                else ". Pass plain values or arrays, or say what identifies it "
+                f"(key={{{name}: ...}}, or register_digest), or name it in "
+                "ignore=[...] if it does not change the result"
+            )
         reporter.warn(self.name, "key", f"a call runs uncached: {error}{remedy}")
         return self._run_plainly(args, kwargs)

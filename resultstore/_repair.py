@@ -41,6 +41,20 @@ _MOST_VERIFIED = 100_000
 class Repair:
     """What `Store.repair` has brought back, from where, and what not.
 
+    Attributes
+    ----------
+    results : int
+        Calls whose results are back.
+    records : int
+        Calls that are on record again without a result, which was evicted before, is damaged, or is gone.
+    known : int
+        Calls that were found and passed over, for the store has them already, computed then or later.
+    unreadable : int
+        Places that were damaged: pages of an index, lines of a journal, and calls that are not as they were
+        written. What stood there has not come back.
+    files : tuple of str
+        What was read, and lies in ``quarantine/`` now.
+
     Examples
     --------
     >>> import numpy, os
@@ -57,15 +71,10 @@ class Repair:
     """
 
     results: int = 0
-    """Calls whose results are back."""
     records: int = 0
-    """Calls that are on record again without a result, which was evicted before, is damaged, or is gone."""
     known: int = 0
-    """Calls that were found and passed over, for the store has them already, computed then or later."""
     unreadable: int = 0
-    """Places of an index that could not be read, and calls that are not as they were written."""
     files: tuple[str, ...] = ()
-    """What was read, and lies in ``quarantine/`` now."""
 
 
 def repair(vault: Vault) -> Repair:

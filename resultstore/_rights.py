@@ -16,6 +16,7 @@ _OPEN_TRIES = 5
 _SHARED = stat.S_ISGID | stat.S_IRWXG
 _BOTH = stat.S_IRGRP | stat.S_IWGRP
 _INDEX = "index.sqlite"
+_SQLITE_READONLY = 8  # sqlite3.SQLITE_READONLY, without its import
 
 
 class Rights(Data):
@@ -63,6 +64,13 @@ def is_for_one(place: str) -> bool:
 def exists(place: str) -> bool:
     """Say whether the directory is there already."""
     return os.path.isdir(place)
+
+
+def is_read_only(place: str, error: BaseException) -> bool:
+    """Say whether an error only tells that somebody may read a store and not write to it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    is_refusal = code == _SQLITE_READONLY or getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return is_refusal and os.access(place, os.R_OK) and not os.access(place, os.W_OK)
 
 
 def make_folder(path: str, rights: Rights) -> bool:

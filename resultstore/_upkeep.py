@@ -28,6 +28,21 @@ _NO_REMEDY = (
 class FunctionStats:
     """What the store did for one function.
 
+    Attributes
+    ----------
+    hits : int
+        Calls that were answered from the store.
+    misses : int
+        Calls that were computed.
+    seconds_saved : float
+        Compute time that hits made unnecessary, in seconds.
+    evictions : int
+        Results that were removed to free space.
+    calls : int
+        Stored calls.
+    nbytes : int
+        Stored bytes of their results; bytes that two results share count twice.
+
     Examples
     --------
     >>> store.stats().by_function[square.name].misses
@@ -35,22 +50,37 @@ class FunctionStats:
     """
 
     hits: int
-    """Calls that were answered from the store."""
     misses: int
-    """Calls that were computed."""
     seconds_saved: float
-    """Compute time that hits made unnecessary, in seconds."""
     evictions: int
-    """Results that were removed to free space."""
     calls: int
-    """Stored calls."""
     nbytes: int
-    """Stored bytes of their results; bytes that two results share count twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What the store did, and what it holds.
+
+    Attributes
+    ----------
+    hits : int
+        Calls that were answered from the store.
+    misses : int
+        Calls that were computed.
+    seconds_saved : float
+        Compute time that hits made unnecessary, in seconds.
+    evictions : int
+        Results that were removed to free space.
+    calls : int
+        Stored calls.
+    nbytes : int
+        Bytes on the disk of payloads, index, journal, everything.
+    by_function : dict
+        The same for each function, by its full name.
+    sqlite_version : str
+        The version of the SQLite library that this process uses.
+    journal : str
+        How SQLite keeps the index whole, by a write-ahead log (``"wal"``) or a rollback journal (``"delete"``).
 
     Examples
     --------
@@ -62,28 +92,28 @@ class Stats:
     """
 
     hits: int = 0
-    """Calls that were answered from the store."""
     misses: int = 0
-    """Calls that were computed."""
     seconds_saved: float = 0.0
-    """Compute time that hits made unnecessary, in seconds."""
     evictions: int = 0
-    """Results that were removed to free space."""
     calls: int = 0
-    """Stored calls."""
     nbytes: int = 0
-    """Bytes on the disk of payloads, index, journal, everything."""
     by_function: dict[str, FunctionStats] = field(default_factory=dict)
-    """The same for each function, by its full name."""
     sqlite_version: str = sqlite3.sqlite_version
-    """The version of the SQLite library that this process uses."""
     journal: str = ""
-    """How SQLite keeps the index whole, by a write-ahead log (``"wal"``) or a rollback journal (``"delete"``)."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What `Store.reduce_size` would evict.
+
+    Attributes
+    ----------
+    records : Records
+        What goes, in this order.
+    nbytes : int
+        Stored bytes of these results, as `Store.reduce_size` counts them; shared bytes count for each.
+    disk_nbytes : int
+        Bytes of payloads that this frees on the disk; none for a result that lies in its record, which stays.
 
     Examples
     --------
@@ -93,16 +123,24 @@ class Plan:
     """
 
     records: Records
-    """What goes, in this order."""
     nbytes: int
-    """Stored bytes of these results, as `Store.reduce_size` counts them; shared bytes count for each."""
     disk_nbytes: int
-    """Bytes of payloads that this frees on the disk; none for a result that lies in its record, which stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that `Store.verify` found.
+
+    Attributes
+    ----------
+    kind : str
+        ``"index"``, ``"missing"``, ``"damaged"``, ``"orphan"``, ``"unused"`` or ``"totals"``.
+    where : str
+        The file below the store, or the row, that is meant.
+    message : str
+        What is wrong with it.
+    fixed : bool
+        Whether ``verify(fix=True)`` mended it.
 
     Examples
     --------
@@ -116,13 +154,9 @@ class Problem:
     """
 
     kind: str
-    """``"index"``, ``"missing"``, ``"damaged"``, ``"orphan"``, ``"unused"`` or ``"totals"``."""
     where: str
-    """The file below the store, or the row, that is meant."""
     message: str
-    """What is wrong with it."""
     fixed: bool = False
-    """Whether ``verify(fix=True)`` mended it."""
 
 
 def drop_in_batches(vault: Vault, call_ids: Iterable[int]) -> int:

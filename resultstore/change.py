@@ -22,6 +22,21 @@ _UNSEEN = {
 class Change:
     """One thing that is not as it was.
 
+    Attributes
+    ----------
+    kind : str
+        ``"argument"``, ``"code"``, ``"value"``, ``"environment"`` or ``"label"``.
+    name : str
+        The argument, ``"package.module.helper"``, or the distribution.
+    place : str or None
+        File and line of code as it is now, ``"/home/me/tools.py:12"``.
+    before : str or None
+        What it was, in short; None if it was not there, or of code.
+    after : str or None
+        What it is now.
+    diff : str or None
+        Of code, a unified diff of its source, where both sources are known.
+
     Examples
     --------
     >>> square(3)
@@ -31,17 +46,11 @@ class Change:
     """
 
     kind: str
-    """``"argument"``, ``"code"``, ``"value"``, ``"environment"`` or ``"label"``."""
     name: str
-    """The argument, ``"package.module.helper"``, or the distribution."""
     place: str | None = None
-    """File and line of code as it is now, ``"/home/me/tools.py:12"``."""
     before: str | None = None
-    """What it was, in short; None if it was not there, or of code."""
     after: str | None = None
-    """What it is now."""
     diff: str | None = None
-    """Of code, a unified diff of its source, where both sources are known."""
 
     def __str__(self) -> str:
         where = f" ({self.place})" if self.place else ""

@@ -21,6 +21,15 @@ _DIGEST_NBYTES = 32
 class Summary:
     """An argument that the index describes but does not hold, such as an array.
 
+    Attributes
+    ----------
+    kind : str
+        The type's name.
+    text : str
+        What it was, in short, such as ``"ndarray 512x512 float64"``.
+    token : bytes or None
+        Its digest (or short encoding), or None if it was ignored.
+
     Examples
     --------
     >>> total = store.cache(lambda numbers: sum(numbers))
@@ -34,11 +43,8 @@ class Summary:
     """
 
     kind: str
-    """The type's name."""
     text: str
-    """What it was, in short, such as ``"ndarray 512x512 float64"``."""
     token: bytes | None = None
-    """Its digest (or short encoding), or None if it was ignored."""
 
     def __repr__(self) -> str:
         says_all = not self.text.startswith(self.kind + " ") and "..." not in self.text

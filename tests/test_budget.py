@@ -92,7 +92,9 @@ def test_a_result_over_the_limit_throws_nothing_out(open_store):
     store = open_store(size_limit="2 MB")
     f = store.cache(science.slow_block)
     f(1, 200_000)
-    with pytest.warns(CacheWarning, match=r"a result of 5 MB is not stored: a store of 2 MB takes 1.5 MB at most"):
+    with pytest.warns(
+        CacheWarning, match=r"a result of 5 MB is not stored: a store of 2 MB takes 1.5 MB at most. Raise size_limit"
+    ):
         assert len(f(2, 5_000_000)) == 625_000
     assert f.check_call_in_cache(1, 200_000)
     assert store.find(f, i=2).first().state == "not stored"

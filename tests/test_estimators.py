@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, LatentDirichletAllocation
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -169,6 +169,14 @@ def test_a_pipeline_fits_no_more_than_with_joblib(store, tmp_path, capfd):
     assert cold.misses <= fits
     assert search(store, 1) == ours
     assert store.stats().misses == cold.misses
+
+
+def test_a_model_that_keeps_a_generator_when_it_is_fitted_is_cached(store):
+    """A generator that fitting has put into the estimator is part of the result; nobody had it before the call."""
+    pipeline = Pipeline([("a", LatentDirichletAllocation(2, random_state=0, max_iter=2)), ("b", StandardScaler())])
+    for _ in range(2):
+        clone(pipeline).set_params(memory=store).fit(np.abs(data()[0]))
+    assert (store.stats().hits, store.stats().misses) == (1, 1)
 
 
 def test_a_search_in_two_processes(store):

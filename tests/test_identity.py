@@ -351,7 +351,9 @@ def test_a_change_from_outside_during_a_run_is_told_apart_by_name(store):
     f = define("K = 1\ndef f(x, change):\n    change()\n    return x + K\n")
     space = f.__globals__
     g = store.cache(f, ignore=["change"])
-    with pytest.warns(CacheWarning, match="was changed while it ran"):
+    with pytest.warns(
+        CacheWarning, match=r"depends on, some\.module\.K, was changed while it ran\. Make it an argument"
+    ):
         assert g(1, lambda: space.update(K=5)) == 6
     assert store.find(g).first().state == "not stored"
     space["K"] = 1

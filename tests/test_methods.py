@@ -236,7 +236,9 @@ def test_stand_ins_for_what_is_no_parameter_are_refused(key, why):
 def test_a_stand_in_that_raises_costs_the_caching_only(store):
     """What key= raises becomes one warning; the function still returns."""
     f = store.cache(_first, key={"x": lambda x: x.name})
-    with pytest.warns(CacheWarning, match="argument 'x': its function in key= raised AttributeError"):
+    with pytest.warns(
+        CacheWarning, match=r"argument 'x': its function in key= raised AttributeError: .*\. Let it return what"
+    ):
         assert f([1]) == 1
     with pytest.raises(DigestError):
         f.key([1])
@@ -292,3 +294,28 @@ def test_a_reference_is_known_by_the_result_that_it_stands_for(store):
 def test_a_cached_function_counts_as_its_function():
     """Passed as an argument, a function and its cached form are the same."""
     assert digest(UNCACHED.cache(_first)) == digest(_first) != digest(Model.scale)
+
+
+def test_an_argument_without_a_digest_is_told_with_what_to_do(store):
+    """The warning names the ways out: another value, what stands in for it by key=, register_digest, ignore=."""
+    f = store.cache(lambda model: 1)
+    with pytest.warns(
+        CacheWarning, match=r"say what identifies it \(key=\{'model': \.\.\.\}, or register_digest\), or name"
+    ):
+        assert f(iter([])) == 1
+
+
+def test_a_global_generator_is_named(store):
+    """A function that moves a global generator on is told which global it is, and stores nothing."""
+    f = store.cache(draw)
+    with pytest.warns(CacheWarning, match=r"depends on, tests\.test_methods\.RNG, was changed while it ran"):
+        f(2)
+    assert store.find(f).first().state == "not stored"
+
+
+RNG = np.random.default_rng(0)
+
+
+def draw(n):
+    """Return random numbers of a global generator."""
+    return RNG.normal(size=n)

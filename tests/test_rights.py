@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from resultstore import CacheWarning, OptionError, Store, _rights
+from resultstore import CacheWarning, OptionError, Store, StoreError, _rights
 from tests import science
 
 BIG = 20_000
@@ -272,6 +272,57 @@ def test_who_is_not_of_the_group_computes(common):
 
     science.runs.clear()
     assert as_user(OUTSIDER, [], outside) == str((BIG, 1))
+
+
+def let_read(place):
+    """Do what the page on sharing says: chmod -R a+rX."""
+    for path in [place, *place.rglob("*")]:
+        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+
+
+@as_root
+@pytest.mark.parametrize("is_open", [False, True])
+def test_who_may_only_read_hits_and_is_told_so_in_one_way(common, is_open):
+    """A reader hits and asks, also beside a writer; what it computes is not stored, and verbs that write say why."""
+    place = common / "results"
+    common.chmod(0o755)
+
+    def read():
+        science.runs.clear()
+        told = set()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            store = Store(place, allow_pickle=False)
+            f = store.cache(science.table)
+            values = [len(f(n)) for n in (BIG, 10, 11)]
+        assert values == [BIG, 10, 11]
+        assert len(science.runs) == 1
+        assert len(store.find(f)) == 2
+        assert store.verify() == []
+        [warning] = caught
+        assert f"could not be stored in {place}: " in str(warning.message)
+        for verb in (
+            store.clear,
+            store.repair,
+            lambda: store.verify(fix=True),
+            lambda: store.reduce_size(items_limit=0),
+        ):
+            try:
+                verb()
+            except StoreError as error:
+                told.add(str(error).partition(" (")[0])
+        assert told == {f"the store {place} is read-only for you, and this writes to it"}
+        return "read"
+
+    store = Store(place)
+    f = store.cache(science.table)
+    assert len(f(BIG)) + len(f(10)) == BIG + 10
+    assert len(store.find(f)) == 2
+    let_read(place)
+    if not is_open:
+        store.close()
+    assert as_user(BOB, [], read) == "read"
+    store.close()
 
 
 @as_root

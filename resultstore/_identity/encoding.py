@@ -223,6 +223,7 @@ _LATE = {
     "re": "builtins_values",
     "_struct": "builtins_values",
     "scipy": "scipy_values",
+    "sklearn": "sklearn_values",
     "torch": "torch_values",
     "xarray": "xarray_values",
 }

@@ -27,9 +27,17 @@ _TEXT_LIMIT = 1000
 _EXACT = 2**53
 _DEFAULT = b"O" + encode("the default") + length(0)
 """Stands for a bare object that is its parameter's default: the idiom of ``missing = object()``."""
+STAND_IN = "its function in key="
 
 
 _STATELESS = frozenset((int, float, complex, str, bytes, bool, type(None)))
+
+
+class Described(tuple[ArgumentFacts, ...]):  # noqa: SLOT001 -- a tuple has no room for slots
+    """What the arguments of a call were before the function ran."""
+
+    holders: frozenset[int]
+    """Places of those that hold a random generator."""
 
 
 class Leaning(list[bytes]):
@@ -106,20 +114,33 @@ class Form:
                     raise error.at(error.where or f"argument {self.binder.names[i]!r}") from None
         return Leaning(encodings, leaning) if leaning else encodings
 
-    def drawn_from(self, values: tuple[Any, ...], encodings: list[bytes]) -> list[str]:
+    def drawn_from(
+        self, values: tuple[Any, ...], encodings: list[bytes], described: tuple[ArgumentFacts, ...]
+    ) -> list[str]:
         """Return the parameters whose random generators a call has advanced since they were encoded."""
-        names = []
-        for (i, _), before in zip(self._order, encodings, strict=True):
-            if type(values[i]) not in _STATELESS and self._is_drawn_from(values[i], before):
-                names.append(self.binder.names[i])
-        return names
+        held = described.holders if type(described) is Described else frozenset()
+        return [
+            self.binder.names[i]
+            for (i, _), before in zip(self._order, encodings, strict=True)
+            if i in held and self._is_another(values[i], before)
+        ]
 
-    @staticmethod
-    def _is_drawn_from(value: Any, before: bytes) -> bool:
+    def _holders(self, values: tuple[Any, ...]) -> frozenset[int]:
+        """Return the places of arguments that hold a random generator before the function runs.
+
+        One that the function puts there, as a model does that is fitted, is part of what it gives.
+        """
+        places = [i for i, _ in self._order if type(values[i]) not in _STATELESS]
+        if not places:
+            return frozenset()
         from resultstore._identity.drawing import holds_generator  # only a miss asks, and not of plain arguments
 
+        return frozenset(i for i in places if holds_generator(values[i]))
+
+    @staticmethod
+    def _is_another(value: Any, before: bytes) -> bool:
         try:
-            return holds_generator(value) and short(encode(value)) != short(before)
+            return short(encode(value)) != short(before)
         except DigestError:
             return True
 
@@ -149,7 +170,7 @@ class Form:
         try:
             return stand_in(value)
         except Exception as error:  # it is anyone's code
-            problem = f"its function in key= raised {type(error).__name__}: {error}"
+            problem = f"{STAND_IN} raised {type(error).__name__}: {error}"
             raise DigestError(problem, f"argument {name!r}") from error
 
     def _bind_identified(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -201,7 +222,9 @@ class Form:
                     facts.append(_describe(len(facts), extra, value[extra], extra_token))
             elif name != binder.star or value:
                 facts.append(_describe(len(facts), name, value, tokens.get(i)))
-        return tuple(facts)
+        described = Described(facts)
+        described.holders = self._holders(values)
+        return described
 
 
 class Identity:
@@ -254,6 +277,17 @@ class Identity:
             return self._fingerprint.value() != fingerprint
         except Exception:  # it has lost its digest
             return True
+
+    def moved(self, before: FunctionFacts) -> list[str]:
+        """Return the names of what a function depends on and is not as it was, as far as that can be told."""
+        state = self._fingerprint.state()
+        then = {(fact.kind, fact.name): fact.digest for fact in before.dependencies}
+        try:
+            present = () if state is None else dependencies_of(state)
+        except Exception:  # it has changed once more: the warning does without names
+            return []
+        now = {(fact.kind, fact.name): fact.digest for fact in present}
+        return sorted({name for kind, name in then.keys() | now if then.get((kind, name)) != now.get((kind, name))})
 
     def running(self) -> AbstractContextManager[None]:
         """Return a context to run the function in: what it changes itself is no change."""

@@ -17,6 +17,7 @@ COMPILED = frozenset(
      types.MethodDescriptorType, types.MethodWrapperType, types.WrapperDescriptorType}
 )  # fmt: skip
 _CACHE = type(functools.lru_cache(len))
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 _HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not set for types that are compiled into Python itself
 
 
@@ -40,6 +41,37 @@ def vouched(thing: Any) -> tuple[str, str, str] | None:
         return None  # patched
     version = version_of(module.partition(".")[0])
     return None if version is None else (module, name, version)
+
+
+def vouched_compiled(kind: type) -> tuple[str, str, str] | None:
+    """Return module, name and version of a class that Cython has compiled, or that derives from one, unpatched.
+
+    `vouched` says no to these, for what they say for pickle is believed only of those that somebody has looked at.
+    """
+    top = kind.__module__.partition(".")[0]
+    version = version_of(top)
+    # Nobody can put anything into a class that is immutable: a forest holds hundreds of trees.
+    is_whole = _whole(kind) if all(base.__flags__ & _IMMUTABLE for base in kind.__mro__) else _looked_at(kind)
+    return (kind.__module__, kind.__qualname__, version) if version and is_whole and is_reachable(kind) else None
+
+
+def _looked_at(kind: type) -> bool:
+    top = kind.__module__.partition(".")[0]
+    return all(
+        _is_cython(getattr(member, "__func__", member), top) or _is_installed(member, base)
+        for base in kind.__mro__[:-1]
+        for member in vars(base).values()
+    )
+
+
+_whole = functools.cache(_looked_at)
+
+
+def _is_cython(member: Any, top: str) -> bool:
+    """Say whether a function was compiled by Cython in a package."""
+    if type(member).__name__ not in ("cython_function_or_method", "fused_cython_function"):
+        return False
+    return str(member.__globals__.get("__name__")).partition(".")[0] == top
 
 
 def _is_installed(member: Any, owner: Any, inside: tuple[Any, ...] = ()) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from resultstore import _lifetime
-from resultstore._rights import check_no_link
+from resultstore._rights import check_no_link, is_read_only
 from resultstore.errors import BusyError, DamagedError, StoreError
 
 try:
@@ -182,11 +182,19 @@ def told(path: str) -> Iterator[None]:
             raise DamagedError(
                 f"the index {path} is damaged ({error}): store.repair() sets it aside and brings back what can be read"
             ) from error
-        raise StoreError(f"the index {path} cannot be used: {error}") from error
+        raise _refused(path, error) or StoreError(f"the index {path} cannot be used: {error}") from error
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"the store at {path} cannot be used: {error}") from error
+        raise _refused(path, error) or StoreError(f"the store at {path} cannot be used: {error}") from error
+
+
+def _refused(path: str, error: Exception) -> StoreError | None:
+    """Return the one error of all that would write where one may only read."""
+    place = os.path.dirname(path)
+    if not is_read_only(place, error):
+        return None
+    return StoreError(f"the store {place} is read-only for you, and this writes to it ({error})")
 
 
 def decoded(text: bytes) -> str:

@@ -44,7 +44,7 @@ def _bits(value: Any) -> Node:
 
 def _seeds(value: Any) -> Node:
     # How many children it has had says which one it gives next.
-    entropy = value.entropy if isinstance(value.entropy, (int, type(None))) else list(value.entropy)
+    entropy = value.entropy if isinstance(value.entropy, (int, np.integer, type(None))) else list(value.entropy)
     told = (entropy, tuple(value.spawn_key), value.pool_size, value.n_children_spawned)
     return named("numpy.random.SeedSequence", told)
 
