@@ -196,7 +196,12 @@ class Room:
         return dropped
 
     def _evict_whole(self, excess: int) -> int:
-        """Drop records when nothing else is left: first of evicted results, then those that hold their result."""
+        """Drop records when nothing else is left: first of evicted results, then those that hold their result.
+
+        None go where all of them would not be enough, because what is pinned fills the store.
+        """
+        if excess > self._index.used_nbytes() and self._index.queue.any_pinned():
+            return 0
         freed = self._forget_oldest(excess)
         if freed:
             return freed

@@ -325,6 +325,23 @@ def test_a_store_full_of_pins_stores_nothing_more(folder, open_store):
     assert stored(store, f) == [1, 2, 3, 4, 5, 20]
 
 
+def test_a_store_full_of_pins_forgets_no_records_in_vain(folder, open_store):
+    """A result that has no room beside what is pinned costs no record of other results, and no number that is stored."""
+    store = open_store(size_limit="2 MB")
+    block, number = store.cache(science.slow_block), store.cache(science.square)
+    for i in range(12):
+        number(i)
+        block(i, 400_000)
+    store.close()
+    for i in stored(store, block):
+        store.pin(block.key(i, 400_000))
+    known = len(store.find())
+    with pytest.warns(CacheWarning, match="pinned"):
+        block(99, 1_000_000)
+    assert len(store.find()) == known + 1
+    assert all(number.check_call_in_cache(i) for i in range(12))
+
+
 def test_a_pin_outlives_its_result(store):
     """A call that is pinned without a result keeps the next one; clearing and forgetting end it."""
     f = store.cache(block)

@@ -362,6 +362,23 @@ def test_what_was_computed_since_counts(folder):
         assert f(1) == 2
 
 
+def test_payloads_of_what_was_computed_since_go(folder):
+    """A repair deletes the files of calls that the store has anew: nothing would count them in the budget any more."""
+    with Store(folder) as store:
+        store.cache(science.table)(BIG)
+    DAMAGES["list of tables"](folder)
+    with Store(folder) as store:
+        table = store.cache(science.table)
+        with pytest.warns(CacheWarning, match="set aside"):
+            assert (table(BIG) == table_of(BIG)).all()
+        assert len(list((folder / "payloads").rglob("*.npy"))) == 2
+        repair = store.repair()
+        assert (repair.results, repair.known) == (0, 2)  # by the index and by the journal
+        assert len(list((folder / "payloads").rglob("*.npy"))) == 1
+        assert store.verify() == []
+        assert table.check_call_in_cache(BIG)
+
+
 def test_a_payload_that_is_not_whole_comes_back_on_record_only(folder):
     """A call is admitted only if every byte of its result is as it was written; else its record says why."""
     fill(folder)
