@@ -20,7 +20,7 @@ def describe_run() -> RunFacts:
         process=os.getpid(),
         host=plain_text(platform.node()),
         username=plain_text(_user()),
-        program=plain_text(sys.argv[0]) if sys.argv else "",
+        program=plain_text(str(sys.argv[0])) if sys.argv else "",
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         boot=boot_id(),

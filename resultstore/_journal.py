@@ -30,6 +30,8 @@ _STEM, _SUFFIX = "journal", ".jsonl"
 FILE_NAME = "journal.jsonl"
 _OF_FUNCTION = ("name", "fingerprint", "code", "label", "portable", "scheme", "place", "python")
 _BATCH = 1000
+_LONGEST = 1 << 27
+"""Bytes of a line that are read: what was planted may have no end, and a row of SQLite's is shorter."""
 
 
 class Journal:
@@ -132,7 +134,7 @@ def records_at(path: str, places: Iterable[int]) -> Iterator[dict[str, Any]]:
     with os.fdopen(open_existing(path), "rb") as file:
         for place in places:
             file.seek(place)
-            record = _parse(file.readline())
+            record = _parse(file.readline(_LONGEST))
             if record is not None:
                 yield record
 
@@ -145,7 +147,7 @@ def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
         return
     at = 0
     with file:
-        for line in file:
+        while line := file.readline(_LONGEST):
             record = _parse(line)
             if record is not None:
                 yield at, record

@@ -269,11 +269,11 @@ def test_a_function_in_a_planted_schema_is_not_called(folder, key, sql):
 # -- bounds
 
 
-def limited(code: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that may take 3 GB of address space."""
+def limited(code: str, *args: str, most: int = 3 << 30) -> subprocess.CompletedProcess[str]:
+    """Run a program that may take so many bytes of address space, 3 GB if nothing else is said."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *args], capture_output=True, text=True, check=False, timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
     )  # fmt: skip
 
 
@@ -321,6 +321,22 @@ CLAIMS = [
     Planted("json", b'{"a":' * 1_000_000),
     Planted("json", b'[["int","' + b"f" * 1_000_000 + b'"],["value","fractions.Fraction",["1e999999999"]]]'),
 ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited so on Linux alone")
+def test_a_journal_without_end_takes_no_memory(folder):
+    """Of a planted journal, a hole of 1 GB, only so much of a line is read as one of ours may have; what follows it counts."""
+    with Store(folder) as store:
+        store.cache(science.slow_block)(1)
+    (folder / "index.sqlite").unlink()
+    journal = folder / "journal.jsonl"
+    lines = journal.read_bytes()
+    with journal.open("wb") as file:
+        file.seek(1 << 30)
+        file.write(b"\n" + lines)
+    code = "import sys\nfrom resultstore import Store\nprint(Store(sys.argv[1]).repair().results)"
+    done = limited(code, str(folder), most=1 << 30)
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited so on Linux alone")
