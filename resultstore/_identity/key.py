@@ -118,11 +118,12 @@ class Form:
         self, values: tuple[Any, ...], encodings: list[bytes], described: tuple[ArgumentFacts, ...]
     ) -> list[str]:
         """Return the parameters whose random generators a call has advanced since they were encoded."""
-        held = described.holders if type(described) is Described else frozenset()
+        if type(described) is not Described:
+            return []
         return [
             self.binder.names[i]
             for (i, _), before in zip(self._order, encodings, strict=True)
-            if i in held and self._is_another(values[i], before)
+            if i in described.holders and self._is_another(values[i], before)
         ]
 
     def _holders(self, values: tuple[Any, ...]) -> frozenset[int]:
@@ -130,7 +131,10 @@ class Form:
 
         One that the function puts there, as a model does that is fitted, is part of what it gives.
         """
-        places = [i for i, _ in self._order if type(values[i]) not in _STATELESS]
+        places = []
+        for i, _ in self._order:
+            if type(values[i]) not in _STATELESS:
+                places.append(i)  # no comprehension: each miss would pay for its frame
         if not places:
             return frozenset()
         from resultstore._identity.drawing import holds_generator  # only a miss asks, and not of plain arguments
@@ -222,8 +226,11 @@ class Form:
                     facts.append(_describe(len(facts), extra, value[extra], extra_token))
             elif name != binder.star or value:
                 facts.append(_describe(len(facts), name, value, tokens.get(i)))
+        holders = self._holders(values)
+        if not holders:
+            return tuple(facts)
         described = Described(facts)
-        described.holders = self._holders(values)
+        described.holders = holders
         return described
 
 
