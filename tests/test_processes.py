@@ -334,7 +334,12 @@ print(bad)
 def test_threads_that_fork_at_the_same_moment(folder):
     """What one thread's fork holds still goes on when that fork is over, though others fork and stores come and go."""
     done = subprocess.run(
-        [sys.executable, "-c", FORKERS, folder], capture_output=True, text=True, check=False, timeout=100
+        # Python 3.12+ says of every fork in a process with threads what this is about.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKERS, folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 

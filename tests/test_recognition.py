@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import pickle
@@ -307,6 +308,7 @@ def test_an_evicted_array_is_hashed(store, hashed):
 def test_maps_that_are_gone_are_forgotten(store):
     """Nothing is kept of a map that nobody uses; what later lies at its addresses is not taken for it."""
     f = store.cache(make, mmap_mode="r")
+    gc.collect()  # maps of other tests
     before = list(maps._starts)
     kept = [f(N, i) for i in range(20)]
     assert len(maps._starts) == len(before) + 20
