@@ -126,6 +126,7 @@ def is_free_elsewhere(path):
         return True
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="an interrupt may come between a lock's taking and its `with`")
 @pytest.mark.versionless
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a finalizer Python swallows it
 @pytest.mark.parametrize("work", ["file", "close"])
