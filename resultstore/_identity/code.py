@@ -69,12 +69,12 @@ def _instructions(code: types.CodeType) -> tuple[Any, ...]:
     import dis
 
     bytecode: Any = dis.Bytecode(code)
-    numbers = {place: number for number, place in enumerate(_loaded(code))}
+    numbers = {place: i for i, place in enumerate(_loaded(code))} if sys.version_info >= (3, 14) else {}
     listing: list[tuple[str, Any]] = []
     number_at: dict[int, int] = {}
     for instruction in bytecode:
         number_at[instruction.offset] = len(listing)
-        if instruction.opcode in _LOADS_CONSTANT and sys.version_info >= (3, 14):
+        if numbers and instruction.opcode in _LOADS_CONSTANT:
             listing.append((instruction.opname, numbers[instruction.arg]))
         elif instruction.opname not in ("NOP", "EXTENDED_ARG", "CACHE"):
             listing += _split(instruction)
